@@ -34,7 +34,7 @@ def column(kind: ColumnKind, width: int | None = None) -> Any:
 
 
 class Message:
-    """Base of all messages. Subclasses are frozen dataclasses whose fields are int, str, bool, bytes, tuples of these, or columns.
+    """Base of all messages. Subclasses are frozen dataclasses; a field is an int, str, bool, bytes, tuple of these, or a column.
 
     Arrays are made read-only and checked against their declaration on construction; `validate` adds what one message
     can check by itself. Errors are ParameterError; the wire turns them into PeerError for the sender.
@@ -71,7 +71,7 @@ def _checked(value: object, declared: Column, where: str) -> npt.NDArray[Any]:
 
 def columns_of(kind: type[Message]) -> dict[str, Column]:
     """Return the array fields of a message class with their declarations."""
-    fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+    fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
     return {field.name: field.metadata["column"] for field in fields if "column" in field.metadata}
 
 

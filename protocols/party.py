@@ -140,4 +140,3 @@ def blame(sender: str, check: Callable[[], R]) -> R:
         raise
     except (ParameterError, MisuseError) as error:
         raise PeerError(sender, str(error)) from None
-
