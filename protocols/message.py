@@ -34,7 +34,7 @@ def column(kind: ColumnKind, width: int | None = None) -> Any:
 
 
 class Message:
-    """Base of all messages. Subclasses are frozen dataclasses; a field is an int, str, bool, bytes, tuple of these, or a column.
+    """Base of all messages. Subclasses are frozen dataclasses of ints, strs, bools, bytes, tuples of these, and columns.
 
     Arrays are made read-only and checked against their declaration on construction; `validate` adds what one message
     can check by itself. Errors are ParameterError; the wire turns them into PeerError for the sender.

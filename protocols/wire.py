@@ -8,10 +8,8 @@ one record batch, or empty for a message without columns.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import struct
 import typing
-from collections.abc import Hashable
 from typing import Any
 
 import msgspec
@@ -34,7 +32,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The part of a frame's header that every message shares.
 
     session: 16 bytes hex. sequence: 0, 1, … per sender and recipient. nonce: 16 random bytes hex, so that a
-    transcript's hashes tell nothing about guessable contents. rows: length of every column. widths: bytes per row of each column, in field order.
+    transcript's hashes tell nothing about guessable contents. rows: length of every column. widths: bytes per row of
+    each column, in field order.
     """
 
     tag: str
@@ -47,11 +46,14 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     widths: tuple[int, ...]
 
 
-@functools.cache
-def _header_type(kind: Hashable) -> type[msgspec.Struct]:
-    kind = typing.cast(Any, kind)
+_HEADER_TYPES: dict[str, type[msgspec.Struct]] = {}
+
+
+def _header_type(kind: type[Message]) -> type[msgspec.Struct]:
+    if kind.TAG in _HEADER_TYPES:
+        return _HEADER_TYPES[kind.TAG]
     hints = typing.get_type_hints(kind)
-    plain = [field.name for field in dataclasses.fields(kind) if "column" not in field.metadata]
+    plain = [field.name for field in dataclasses.fields(typing.cast(Any, kind)) if "column" not in field.metadata]
     fields = msgspec.defstruct(
         f"{kind.__name__}Fields",
         [(name, hints[name]) for name in plain],
@@ -59,13 +61,14 @@ def _header_type(kind: Hashable) -> type[msgspec.Struct]:
         forbid_unknown_fields=True,
         kw_only=True,
     )
-    return msgspec.defstruct(
+    _HEADER_TYPES[kind.TAG] = msgspec.defstruct(
         f"{kind.__name__}Header",
         [("envelope", Envelope), ("fields", fields)],
         frozen=True,
         forbid_unknown_fields=True,
         kw_only=True,
     )
+    return _HEADER_TYPES[kind.TAG]
 
 
 class _Peek(msgspec.Struct, frozen=True):
