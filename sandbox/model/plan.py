@@ -1,0 +1,153 @@
+"""Plan: a question, typed: what each provider computes locally, what is joined, which cells come out, which rules judge."""
+
+from __future__ import annotations
+
+from typing import Literal as OneOf
+
+from sandbox.model.asset import KeyDomain
+from sandbox.model.canonical import Document, digest
+from sandbox.model.expression import AggregateRef, ColumnType, Expression, GroupRef
+
+Use = OneOf["join_key", "group", "filter", "count", "sum", "mean", "variance", "moments", "train", "desensitise"]
+Function = OneOf["count_rows", "count", "count_keys", "sum", "avg", "var_samp", "var_pop", "stddev_samp", "stddev_pop"]
+
+
+class Measure(Document, frozen=True, kw_only=True):
+    """A column whose aggregates are asked for. bound: |value · scale| ≤ bound, an integer.
+
+    lowest and highest: the declared bounds in the column's unit, decimal text; none for a measure that is only counted.
+    """
+
+    column: str
+    type: ColumnType
+    needs_sum: bool
+    needs_squares: bool
+    scale: int = 1
+    bound: int = 0
+    lowest: str | None = None
+    highest: str | None = None
+    clip: bool = False
+
+
+class LocalGroup(Document, frozen=True, kw_only=True):
+    """A GROUP BY expression over one provider's columns, with the type of its labels."""
+
+    expression: Expression
+    type: ColumnType
+
+
+class PlanInput(Document, frozen=True, kw_only=True):
+    """One provider's part: which rows, which groups, which measures.
+
+    carries: this provider's encrypted rows carry COUNT(*) (exactly one input does). opens_multiplicity: the operator learns
+    how many rows each blinded key stands for here, since another provider's aggregates are weighted by it.
+    """
+
+    provider: str
+    asset: str
+    asset_version: int
+    asset_digest: str
+    alias: str
+    key: tuple[str, ...]
+    unique: bool
+    filters: tuple[Expression, ...]
+    groups: tuple[LocalGroup, ...]
+    measures: tuple[Measure, ...]
+    carries: bool
+    opens_multiplicity: bool
+
+
+class Group(Document, frozen=True, kw_only=True):
+    """A GROUP BY column of the question: groups[local] of inputs[input]."""
+
+    name: str
+    input: int
+    local: int
+    type: ColumnType
+
+
+class Aggregate(Document, frozen=True, kw_only=True):
+    """An aggregate of the question. input and measure are absent for count_rows and count_keys."""
+
+    function: Function
+    input: int | None = None
+    measure: int | None = None
+
+
+class SelectItem(Document, frozen=True, kw_only=True):
+    """An output column, in order."""
+
+    name: str
+    source: GroupRef | AggregateRef
+
+
+class Order(Document, frozen=True, kw_only=True):
+    """One ORDER BY term."""
+
+    by: GroupRef | AggregateRef
+    descending: bool = False
+    nulls_first: bool = False
+
+
+class ColumnUse(Document, frozen=True, kw_only=True):
+    """What a plan does with one column: what a policy judges."""
+
+    asset: str
+    column: str
+    uses: tuple[Use, ...]
+
+
+class GateRules(Document, frozen=True, kw_only=True):
+    """A scenario profile's rules, fixed in the plan before data is read.
+
+    min_keys: distinct keys behind a cell. min_contributors: keys with a value behind an aggregate.
+    min_pattern: keys that share a per-key pattern at a provider, before blinding. min_list: rows of a provider's list.
+    dominance: shares in per cent of the largest one and two contributors, and p of the p % rule; None where not judged.
+    """
+
+    profile: str
+    version: int
+    min_keys: int
+    min_contributors: int
+    min_pattern: int
+    min_list: int
+    dominance_1: int | None = 50
+    dominance_2: int | None = 67
+    p_percent: int | None = 10
+    min_difference: int = 10
+
+
+class Parameters(Document, frozen=True, kw_only=True):
+    """Cryptographic parameters of a job."""
+
+    key_bits: int = 3072
+    noise: OneOf["full", "djn", "subgroup"] = "djn"
+
+
+class Plan(Document, frozen=True, kw_only=True):
+    """A question, ready to be judged, approved and run. Its digest is what grants sign."""
+
+    version: OneOf[1]
+    title: str
+    purpose: str
+    recipients: tuple[str, ...]
+    sql: str
+    protocol: OneOf["join/1"]
+    key_domain: KeyDomain
+    inputs: tuple[PlanInput, ...]
+    groups: tuple[Group, ...]
+    aggregates: tuple[Aggregate, ...]
+    select: tuple[SelectItem, ...]
+    having: Expression | None
+    order_by: tuple[Order, ...]
+    limit: int | None
+    uses: tuple[ColumnUse, ...]
+    dropped: tuple[str, ...]
+    rules: GateRules
+    parameters: Parameters
+    operator: str
+    gate: str
+
+    def digest(self) -> str:
+        """Return `sha256:<hex>` over the plan's canonical bytes."""
+        return digest(self)
