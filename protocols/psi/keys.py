@@ -1,0 +1,157 @@
+"""Join keys: normalised by their domain's rule and encoded so that two keys are equal exactly if their bytes are."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from protocols.errors import ParameterError
+from protocols.psi.columns import KeyType, read_column
+
+DST_PREFIX = b"public-data-sandbox/join/1/"
+MAX_NAME_BYTES = 200
+
+_TAGS: dict[KeyType, bytes] = {
+    "integer": b"i",
+    "text": b"t",
+    "date": b"d",
+    "timestamp": b"s",
+    "boolean": b"b",
+    "decimal": b"n",
+}
+_SPACES = "".join(chr(code) for code in range(0x3001) if unicodedata.category(chr(code)) == "Zs")
+_INT64_BYTES = 8
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class KeyDomain:
+    """What the parties of a join agree on about its keys: a name, one type for each component, how text is compared.
+
+    Text is compared code point by code point, unless the domain declares: unicode "NFKC" (compatibility forms are one),
+    case "fold" (full Unicode case folding), trim (leading and trailing Unicode spaces, category Zs, as DuckDB's trim).
+    They apply in this order. Raises ParameterError for an unusable declaration. Public.
+    """
+
+    name: str
+    types: tuple[KeyType, ...]
+    trim: bool = False
+    case: Literal["fold"] | None = None
+    unicode: Literal["NFKC"] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name or not self.name.isprintable() or len(self.name.encode()) > MAX_NAME_BYTES:
+            raise ParameterError(f"a key domain's name has 1 to {MAX_NAME_BYTES} printable bytes")
+        if not self.types or any(kind not in get_args(KeyType) for kind in self.types):
+            raise ParameterError(f"key domain {self.name!r} needs component types out of {', '.join(get_args(KeyType))}")
+        if self.case not in (None, "fold") or self.unicode not in (None, "NFKC") or not isinstance(self.trim, bool):
+            raise ParameterError(f"key domain {self.name!r}: trim is true or false, case 'fold', unicode 'NFKC'")
+
+    @property
+    def dst(self) -> bytes:
+        """Domain separation tag of this domain's keys: points of two domains have nothing in common."""
+        return DST_PREFIX + self.name.encode()
+
+    def digest(self) -> bytes:
+        """Return SHA-256 over everything declared: 32 bytes. Parties compare it before they blind anything."""
+        parts = [self.name.encode(), *(_TAGS[kind] for kind in self.types)]
+        parts += [b"trim" if self.trim else b"", (self.case or "").encode(), (self.unicode or "").encode()]
+        return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in [b"key-domain/1", *parts])).digest()
+
+    def normalise(self, text: str) -> str:
+        """Return the text in the form that is compared. Applying it again changes nothing."""
+        if self.unicode is not None:
+            text = unicodedata.normalize(self.unicode, text)
+        if self.case is not None:
+            text = text.casefold()
+            if self.unicode is not None:
+                text = unicodedata.normalize(self.unicode, text)
+        return text.strip(_SPACES) if self.trim else text
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedKeys:
+    """Encoded keys of the rows that have one. Private to the party that owns the rows; its repr shows counts only.
+
+    keys: one bytes object for each kept row, in row order, duplicates included. rows: (len(keys),) int64, the kept rows'
+    numbers. dropped: rows in which some component is NULL, which matches nothing.
+    """
+
+    keys: list[bytes]
+    rows: npt.NDArray[np.int64]
+    dropped: int
+
+    def __repr__(self) -> str:
+        return f"EncodedKeys({len(self.keys)} keys, {self.dropped} rows dropped)"
+
+
+def encode_keys(columns: Sequence[Any], domain: KeyDomain) -> EncodedKeys:
+    """Normalise and encode the rows of a key, one column for each component of the domain.
+
+    columns: pyarrow arrays, numpy arrays, pandas Series or sequences of Python values, of equal length. An encoding is, for
+    each component, a type tag, its length and its value; the integer 1 is the same in every integer width, '01' is not 1.
+    Raises ParameterError (column and row number, never a value) for a type that differs from the declared one, floats
+    included, text that is not valid Unicode, and columns of unequal length.
+    """
+    if len(columns) != len(domain.types):
+        raise ParameterError(f"key domain {domain.name!r} has {len(domain.types)} components; {len(columns)} columns came")
+    parts, masks = [], []
+    for position, (column, kind) in enumerate(zip(columns, domain.types, strict=True)):
+        values, valid = read_column(column, kind, f"key column {position}")
+        parts.append((values, kind))
+        masks.append(valid)
+    if any(len(mask) != len(masks[0]) for mask in masks):
+        raise ParameterError(f"key columns have {', '.join(str(len(mask)) for mask in masks)} rows; they must agree")
+    rows = np.flatnonzero(np.logical_and.reduce(masks))
+    encoded = [_encode_column(values, kind, rows, domain, position) for position, (values, kind) in enumerate(parts)]
+    keys = encoded[0] if len(encoded) == 1 else list(map(b"".join, zip(*encoded, strict=True)))
+    return EncodedKeys(keys=keys, rows=rows.astype(np.int64, copy=False), dropped=len(masks[0]) - len(rows))
+
+
+def _encode_column(values: Any, kind: KeyType, rows: npt.NDArray[np.intp], domain: KeyDomain, position: int) -> list[bytes]:
+    """Encode the chosen rows of one component: int64 arrays in one go, other values one by one."""
+    tag = _TAGS[kind]
+    if isinstance(values, np.ndarray):
+        return _encode_int64(tag, values[rows])
+    encode: Callable[[Any], bytes] = _encode_integer if kind == "integer" else _encode_decimal
+    if kind == "text":
+        plain = not (domain.trim or domain.case or domain.unicode)
+        encode = str.encode if plain else lambda text: domain.normalise(text).encode()
+    result = []
+    for row in rows.tolist():
+        try:
+            payload = encode(values[row])
+        except UnicodeEncodeError:
+            raise ParameterError(f"key column {position}: row {row} is not valid Unicode (a lone surrogate)") from None
+        result.append(tag + len(payload).to_bytes(4, "big") + payload)
+    return result
+
+
+def _encode_int64(tag: bytes, values: npt.NDArray[np.int64]) -> list[bytes]:
+    header = tag + _INT64_BYTES.to_bytes(4, "big")
+    width = len(header) + _INT64_BYTES
+    table = np.empty((len(values), width), dtype=np.uint8)
+    table[:, : len(header)] = np.frombuffer(header, dtype=np.uint8)
+    table[:, len(header) :] = values.astype(">i8").view(np.uint8).reshape(-1, _INT64_BYTES)
+    data = table.tobytes()
+    return [data[at : at + width] for at in range(0, len(data), width)]
+
+
+def _encode_integer(value: int) -> bytes:
+    """Two's complement, big-endian, 8 bytes or as many as it takes: one form for each integer."""
+    return value.to_bytes(max(_INT64_BYTES, value.bit_length() // 8 + 1), "big", signed=True)
+
+
+def _encode_decimal(value: Any) -> bytes:
+    """Coefficient without trailing zeros, and exponent: 1.0 and 1.00 are one key, as in SQL."""
+    sign, digits, exponent = value.as_tuple()
+    coefficient = "".join(map(str, digits)).lstrip("0")
+    stripped = coefficient.rstrip("0")
+    if not stripped:
+        return b"0"
+    return f"{'-' if sign else ''}{stripped}e{exponent + len(coefficient) - len(stripped)}".encode()
