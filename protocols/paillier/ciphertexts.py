@@ -1,0 +1,182 @@
+"""Ciphertexts as rows of limbs: validation of received ones, chunked products, and powers by plain weights."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import gmpy2
+import numpy as np
+import numpy.typing as npt
+
+from protocols.errors import ParameterError
+from protocols.paillier.noise import SeededRng, gather
+from protocols.party import Mapper
+from protocols.primitives.bigint import read_mpz, to_limbs
+from protocols.primitives.engine import Limbs, Modulus
+from protocols.primitives.fixed_point import rows_text
+
+if TYPE_CHECKING:
+    from protocols.paillier.keys import PublicKey
+
+PRODUCT_ROWS = 4096
+DOT_ROWS = 1 << 16
+
+
+def validate(rows: Limbs, public_key: PublicKey, mapper: Mapper = map) -> None:
+    """Check received ciphertexts: 0 < c < n², gcd(c, n) = 1, and Jacobi(c | n) = +1.
+
+    A symbol of −1 would survive re-randomisation and mark its row. With full noise half of all honest ciphertexts have it,
+    so that it is not asked there. Raises ParameterError with row numbers.
+    """
+    spans = [(first, rows[first : first + PRODUCT_ROWS]) for first in range(0, len(rows), PRODUCT_ROWS)]
+    for _ in mapper(functools.partial(_validate_chunk, public_key.n, public_key.noise != "full"), spans):
+        continue
+
+
+def _validate_chunk(n: int, asks_jacobi: bool, span: tuple[int, Limbs]) -> None:
+    first, rows = span
+    modulus, square = gmpy2.mpz(n), gmpy2.mpz(n) ** 2
+    numbers = read_mpz(rows)
+    bad = [first + row for row, number in enumerate(numbers) if not 0 < number < square]
+    if bad:
+        raise ParameterError(f"not a ciphertext of this key in {rows_text(bad)}: not between 0 and n²")
+    residues = [number % modulus for number in numbers]
+    product = gmpy2.mpz(1)
+    for residue in residues:
+        product = product * residue % modulus
+    if gmpy2.gcd(product, modulus) != 1:
+        bad = [first + row for row, residue in enumerate(residues) if gmpy2.gcd(residue, modulus) != 1]
+        raise ParameterError(f"not a ciphertext of this key in {rows_text(bad)}: not coprime to n")
+    if asks_jacobi:
+        bad = [first + row for row, residue in enumerate(residues) if gmpy2.jacobi(residue, modulus) != 1]
+        if bad:
+            raise ParameterError(f"not a ciphertext of this key in {rows_text(bad)}: Jacobi symbol −1")
+
+
+def rerandomise_chunk(public_key: PublicKey, towards_owner: bool, task: tuple[Limbs, bytes]) -> Limbs:
+    """Multiply ciphertexts by fresh noise."""
+    rows, seed = task
+    noise = public_key.noise_source.draw(SeededRng(seed), len(rows), towards_owner=towards_owner)
+    return public_key.ring.multiply(rows, noise)
+
+
+class Weights:
+    """Plain integer weights: magnitudes and signs, in a shape of one or two dimensions."""
+
+    def __init__(self, weights: Any) -> None:
+        array = np.asarray(weights)
+        if array.dtype.kind == "O":
+            numbers = [_integer(item) for item in array.ravel().tolist()]
+        elif array.dtype.kind in "iu":
+            numbers = array.ravel().tolist()
+        elif array.size == 0:
+            numbers = []
+        else:
+            raise ParameterError(f"weights must be integers, not {array.dtype}: scale fractions to integers first")
+        self._absolute = np.array([abs(number) for number in numbers], dtype=object).reshape(array.shape)
+        self.negative: npt.NDArray[np.bool_] = np.array([number < 0 for number in numbers], dtype=bool).reshape(array.shape)
+        self.shape = array.shape
+
+    @property
+    def largest(self) -> int:
+        """The largest magnitude."""
+        return max((int(number) for number in self._absolute.ravel()), default=0)
+
+    @property
+    def largest_total(self) -> int:
+        """The largest sum of magnitudes along the last axis."""
+        return max((int(sum(row)) for row in np.atleast_2d(self._absolute).tolist()), default=0)
+
+    def limbs(self) -> Limbs:
+        """Return magnitudes as limbs: shape + (e_limbs,)."""
+        width = max(1, -(-self.largest.bit_length() // 64))
+        return to_limbs(self._absolute.ravel().tolist(), width).reshape(*self.shape, width)
+
+
+def _integer(item: object) -> int:
+    if isinstance(item, bool | np.bool_) or not isinstance(item, int | np.integer):
+        raise ParameterError("weights must be integers: scale fractions to integers first")
+    return int(item)
+
+
+def power(ring: Modulus, rows: Limbs, weights: Weights) -> Limbs:
+    """Return rows^±weight elementwise; one weight may serve all rows."""
+    raised = ring.power(rows, np.atleast_2d(weights.limbs()))
+    if not np.any(weights.negative):
+        return raised
+    negative = np.broadcast_to(weights.negative, (len(rows),))
+    raised[negative] = ring.invert(raised[negative])
+    return raised
+
+
+def segment_product(
+    ring: Modulus,
+    rows: Limbs,
+    starts: npt.NDArray[np.int64],
+    *,
+    indices: npt.NDArray[np.int64] | None = None,
+    weights: npt.NDArray[np.uint64] | None = None,
+    mapper: Mapper,
+) -> Limbs:
+    """Return Π rows[indices[t]]^weights[t] for t in each segment [starts[i], starts[i+1]): (k, limbs).
+
+    Works in spans of at most PRODUCT_ROWS positions, whatever the segments' sizes: each gives one product per segment that
+    it touches, and those are multiplied at the end. Rows of one segment and one weight are multiplied before they are raised.
+    """
+    spans = list(_spans(starts))
+    labels = np.concatenate([segments for _, _, segments in spans] or [np.zeros(0, dtype=np.int64)])
+    chunks = mapper(functools.partial(_segment_chunk, ring, rows, starts, indices=indices, weights=weights), spans)
+    partial = gather(len(labels), ring.limbs, chunks)
+    edges = np.searchsorted(labels, np.arange(len(starts)), side="left").astype(np.int64)
+    return ring.product(partial, edges)
+
+
+def _spans(starts: npt.NDArray[np.int64]) -> Iterator[tuple[int, int, npt.NDArray[np.int64]]]:
+    """Yield (first, past last, the non-empty segments touched and all between) of each span of positions."""
+    total = int(starts[-1])
+    for first in range(0, total, PRODUCT_ROWS):
+        last = min(first + PRODUCT_ROWS, total)
+        low = int(np.searchsorted(starts, first, side="right")) - 1
+        high = int(np.searchsorted(starts, last, side="left")) - 1
+        yield first, last, np.arange(low, high + 1, dtype=np.int64)
+
+
+def _segment_chunk(
+    ring: Modulus,
+    rows: Limbs,
+    starts: npt.NDArray[np.int64],
+    span: tuple[int, int, npt.NDArray[np.int64]],
+    *,
+    indices: npt.NDArray[np.int64] | None,
+    weights: npt.NDArray[np.uint64] | None,
+) -> Limbs:
+    first, last, touched = span
+    edges = np.clip(starts[touched[0] : touched[-1] + 2], first, last) - first
+    chosen = rows[first:last] if indices is None else rows[indices[first:last]]
+    if weights is None or np.all(weights[first:last] == 1):
+        return ring.product(chosen, edges)
+    powers, segments = weights[first:last], np.repeat(np.arange(len(edges) - 1), np.diff(edges))
+    order = np.lexsort((powers, segments))
+    powers, segments = powers[order], segments[order]
+    opens = np.flatnonzero(np.r_[True, (np.diff(segments) != 0) | (powers[1:] != powers[:-1])])
+    products = ring.product(chosen[order], np.r_[opens, len(order)].astype(np.int64))
+    raised = np.flatnonzero(powers[opens] != 1)
+    products[raised] = ring.power(products[raised], powers[opens][raised][:, None])
+    return ring.product(products, np.searchsorted(segments[opens], np.arange(len(edges)), side="left").astype(np.int64))
+
+
+def multi_power(ring: Modulus, rows: Limbs, weights: Weights, mapper: Mapper) -> Limbs:
+    """Return Π_i rows_i^weight_i for each row of weights, shape (k, n): (k, limbs)."""
+    magnitudes, negative = weights.limbs(), weights.negative
+    spans = [slice(first, first + DOT_ROWS) for first in range(0, len(rows), DOT_ROWS)]
+    tasks = ((rows[span], magnitudes[:, span], negative[:, span]) for span in spans)
+    total = to_limbs([1] * len(negative), ring.limbs)
+    for partial in mapper(functools.partial(_multi_power_chunk, ring), tasks):
+        total = ring.multiply(total, partial)
+    return total
+
+
+def _multi_power_chunk(ring: Modulus, task: tuple[Limbs, Limbs, npt.NDArray[np.bool_]]) -> Limbs:
+    return ring.multi_power(*task)
