@@ -54,6 +54,10 @@ class Group(Protocol):
         """Return s·P for each scalar; zero bytes if the encoding is not valid or P is the identity."""
         ...
 
+    def multiply_rows(self, scalars: Scalars, points: Points) -> Points:
+        """Return s·P row by row; zero bytes where the encoding is not valid or P is the identity."""
+        ...
+
     def multiply_base(self, scalars: Scalars) -> Points:
         """Return s·B for each scalar, B the standard generator."""
         ...
@@ -87,6 +91,10 @@ class PortableGroup:
     def multiply_each(self, scalars: Scalars, point: bytes) -> Points:
         times = rbcl.crypto_scalarmult_ristretto255_allow_scalar_zero
         return _joined([times(scalar, point) for scalar in _rows(scalars)])
+
+    def multiply_rows(self, scalars: Scalars, points: Points) -> Points:
+        times = rbcl.crypto_scalarmult_ristretto255_allow_scalar_zero
+        return _joined(list(map(times, _rows(scalars), _rows(points))))
 
     def multiply_base(self, scalars: Scalars) -> Points:
         times = rbcl.crypto_scalarmult_ristretto255_base_allow_scalar_zero
@@ -159,6 +167,16 @@ def multiply_each(scalars: Scalars, point: bytes) -> Points:
     return get_group().multiply_each(scalars, point)
 
 
+def multiply_rows(scalars: Scalars, points: Points, *, first_row: int = 0) -> Points:
+    """Return s·P row by row: (n, 32). Conditions and errors are those of `multiply`; the lengths must agree."""
+    _require_scalars(scalars, "scalars")
+    _require_pair(scalars, points)
+    result = get_group().multiply_rows(scalars, points)
+    if not result.any(axis=1).all():
+        validate(points, first_row=first_row)
+    return result
+
+
 def multiply_base(scalars: Scalars) -> Points:
     """Return s·B for each row of scalars, B the standard generator: (n, 32). Raises ParameterError for a bad scalar."""
     _require_scalars(scalars, "scalars")
@@ -211,10 +229,15 @@ def random_scalar(rng: Rng) -> bytes:
     return random_scalars(rng, 1).tobytes()
 
 
-def invert_scalar(scalar: bytes) -> bytes:
-    """Return scalar⁻¹ mod ℓ in constant time: 32 bytes. Raises ParameterError for a scalar outside [1, ℓ)."""
-    _require_scalars(_one(scalar, SCALAR_BYTES, "the scalar"), "the scalar")
-    return bytes(rbcl.crypto_core_ristretto255_scalar_invert(scalar))
+def invert_scalars(scalars: Scalars) -> Scalars:
+    """Return s⁻¹ mod ℓ for each row, in constant time: (n, 32). Raises ParameterError for a scalar outside [1, ℓ)."""
+    _require_scalars(scalars, "scalars")
+    return _joined([rbcl.crypto_core_ristretto255_scalar_invert(scalar) for scalar in _rows(scalars)])
+
+
+def hash_to_scalar(message: bytes, dst: bytes) -> bytes:
+    """Hash a message to a scalar in [0, ℓ): 32 bytes (RFC 9497, section 4.1). Zero has a chance of 2^-252."""
+    return _reduced(expand_messages([message], dst, UNIFORM_BYTES)[0]).tobytes()
 
 
 def point_rows(points: Points) -> list[bytes]:

@@ -1,1 +1,18 @@
-"""Placeholder; its owner writes it."""
+"""Blinded keys: who has the same keys, told without telling the keys. Start with README.md."""
+
+from protocols.psi.keys import EncodedKeys, KeyDomain, encode_keys
+from protocols.psi.local import cardinality, intersect
+from protocols.psi.oblivious import OprfClient, OprfServer
+from protocols.psi.two_party import Intersecting, Terms
+
+__all__ = [
+    "EncodedKeys",
+    "Intersecting",
+    "KeyDomain",
+    "OprfClient",
+    "OprfServer",
+    "Terms",
+    "cardinality",
+    "encode_keys",
+    "intersect",
+]

@@ -31,7 +31,9 @@ def read_column(column: Any, kind: KeyType, what: str) -> tuple[ColumnValues, Ma
     int64 array, all else as a list. None, NaT, pandas' NA and, in columns of objects, NaN are NULL.
     Raises ParameterError with `what` and the row for a value that is not of the declared type; it never casts.
     """
-    column = _plain(column, what)
+    column = plain_column(column, what)
+    if not len(column):
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_)
     if _is_arrow(column):
         return _read_arrow(column, kind, what)
     if isinstance(column, np.ndarray) and column.dtype.kind != "O":
@@ -41,7 +43,9 @@ def read_column(column: Any, kind: KeyType, what: str) -> tuple[ColumnValues, Ma
 
 def infer_type(column: Any, what: str) -> KeyType | None:
     """Return the key type of a column as it stands, None if it has no value. Raises ParameterError for other types."""
-    column = _plain(column, what)
+    column = plain_column(column, what)
+    if not len(column):
+        return None
     if _is_arrow(column):
         return _arrow_kind(column.type, what)
     if isinstance(column, np.ndarray) and column.dtype.kind != "O":
@@ -49,8 +53,8 @@ def infer_type(column: Any, what: str) -> KeyType | None:
     return next((_object_kind(value, f"{what}: row {row}") for row, value in enumerate(column) if not _is_null(value)), None)
 
 
-def _plain(column: Any, what: str) -> Any:
-    """Return an arrow array in one chunk, a numpy array of one dimension, or a list."""
+def plain_column(column: Any, what: str) -> Any:
+    """Return an arrow array in one chunk, a numpy array of one dimension, or a list. Raises ParameterError for all else."""
     if _is_arrow(column):
         return column.combine_chunks() if hasattr(column, "combine_chunks") else column
     if _package(column) == "pandas" and hasattr(column, "to_numpy"):

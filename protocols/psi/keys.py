@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from protocols.errors import ParameterError
+from protocols.primitives.prf import length_prefixed
 from protocols.psi.columns import KeyType, read_column
 
 DST_PREFIX = b"public-data-sandbox/join/1/"
@@ -59,9 +60,9 @@ class KeyDomain:
 
     def digest(self) -> bytes:
         """Return SHA-256 over everything declared: 32 bytes. Parties compare it before they blind anything."""
-        parts = [self.name.encode(), *(_TAGS[kind] for kind in self.types)]
-        parts += [b"trim" if self.trim else b"", (self.case or "").encode(), (self.unicode or "").encode()]
-        return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in [b"key-domain/1", *parts])).digest()
+        comparison = (b"trim" if self.trim else b"", (self.case or "").encode(), (self.unicode or "").encode())
+        types = b"".join(_TAGS[kind] for kind in self.types)
+        return hashlib.sha256(length_prefixed(b"key-domain/1", self.name.encode(), types, *comparison)).digest()
 
     def normalise(self, text: str) -> str:
         """Return the text in the form that is compared. Applying it again changes nothing."""

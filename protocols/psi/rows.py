@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from protocols.errors import ParameterError
-from protocols.party import Mapper
+from protocols.party import Mapper, Progress
 
 CHUNK_ROWS = 4096
 
@@ -36,3 +36,17 @@ def map_rows(
         result[filled : filled + len(part)] = part
         filled += len(part)
     return result
+
+
+def reporting(mapper: Mapper, progress: Progress, step: str, rows: int) -> Mapper:
+    """Return the mapper with every finished chunk reported as rows done of `rows`, and a cancellation heeded between chunks."""
+
+    def mapped(function: Callable[[Any], Any], chunks: Iterable[Any], /) -> Iterator[Any]:
+        done = 0
+        progress.check()
+        for part in mapper(function, chunks):
+            done += len(part)
+            progress.advance(step, done, rows)
+            yield part
+
+    return mapped
