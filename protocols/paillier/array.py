@@ -139,7 +139,8 @@ class EncryptedArray:
         return self + [-number for number in _objects(one_dimensional(other))]
 
     def __rsub__(self, other: Any) -> EncryptedArray:
-        return -self + other
+        result: EncryptedArray = -self + other
+        return result
 
     def __mul__(self, other: Any) -> EncryptedArray:
         if isinstance(other, EncryptedArray):
@@ -187,7 +188,7 @@ class EncryptedArray:
     def weighted_segment_sum(self, indices: Any, weights: Any, starts: Any, *, mapper: Mapper = map) -> EncryptedArray:
         """Return Σ_t weights[t] · x[indices[t]] over t in [starts[i], starts[i+1]), for each i: k rows.
 
-        indices: (m,) integers in [0, n). weights: (m,) positive integers below 2^63, or None for all 1. starts: (k+1,),
+        indices: (m,) integers in [0, n). weights: (m,) positive integers, or None for all 1. starts: (k+1,),
         ascending from 0 to m. Cheapest where weights are 1 or repeat within a segment. The largest Σ of a segment is public in
         the result's layout. Raises ParameterError for other shapes or ranges, EncodingOverflow if a result might not fit.
         """
@@ -195,16 +196,12 @@ class EncryptedArray:
         edges = _edges(starts, len(rows))
         if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= len(self)):
             raise ParameterError(f"indices must be in [0, {len(self)})")
-        powers = None
-        if weights is None:
-            total = int(np.diff(edges).max(initial=0))
-        else:
-            powers = _integers(weights, "weights")
-            if len(powers) != len(rows) or (len(powers) and int(powers.min()) < 1):
-                raise ParameterError(f"expected {len(rows)} positive weights")
-            total = _largest_total(powers, edges)
+        powers = None if weights is None else Weights(weights)
+        if powers is not None and (powers.shape != rows.shape or not powers.all_positive):
+            raise ParameterError(f"expected {len(rows)} positive weights")
+        total = int(np.diff(edges).max(initial=0)) if powers is None else powers.largest_segment(edges)
         layout = self._layout.weighted(total, self._public_key.n)
-        exponents = None if powers is None else powers.astype(np.uint64)
+        exponents = None if powers is None else powers.limbs()
         product = ciphertexts.segment_product(self._ring, self._rows, edges, indices=rows, weights=exponents, mapper=mapper)
         return self._result(product, layout)
 
@@ -232,12 +229,33 @@ class EncryptedArray:
 
     @classmethod
     def from_wire(
-        cls, matrix: npt.NDArray[np.uint8], public_key: PublicKey, layout: Layout, *, mapper: Mapper = map
+        cls,
+        matrix: npt.NDArray[np.uint8],
+        public_key: PublicKey,
+        *,
+        packing: Packing | None = None,
+        weight: int = 1,
+        scale: int = 1,
+        bound: Any = None,
+        mapper: Mapper = map,
     ) -> EncryptedArray:
         """Read and check received ciphertexts: (n, ciphertext_bytes) uint8 -> an array that is not fresh.
 
-        layout: what sender and receiver agreed on. Raises ParameterError with row numbers (range, not coprime, Jacobi symbol).
+        What they mean is agreed on beforehand: `packing` and the `weight` that the sums carry already, or `scale` and `bound`
+        as in `PublicKey.encrypt`. Raises ParameterError with row numbers (range, not coprime, Jacobi symbol).
         """
+        layout: Layout
+        if packing is None:
+            layout = Numbers.declared(scale, bound, public_key.default_bound())
+        else:
+            layout = Packed(packing=packing, weight=weight)
+        return cls.received(matrix, public_key, layout, mapper=mapper)
+
+    @classmethod
+    def received(
+        cls, matrix: npt.NDArray[np.uint8], public_key: PublicKey, layout: Layout, *, mapper: Mapper = map
+    ) -> EncryptedArray:
+        """Read and check received ciphertexts of a known layout, as `from_wire` does."""
         if matrix.ndim != 2 or matrix.shape[1] != public_key.ciphertext_bytes:
             raise ParameterError(f"ciphertexts of this key are {public_key.ciphertext_bytes} bytes wide")
         layout.check_fits(public_key.n)
@@ -254,7 +272,7 @@ class EncryptedArray:
     def from_bytes(cls, data: bytes, public_key: PublicKey, *, mapper: Mapper = map) -> EncryptedArray:
         """Read and check what `to_bytes` made; the result is not fresh. Raises ParameterError."""
         matrix, layout = codec.decode(data, public_key.fingerprint, public_key.ciphertext_bytes)
-        return cls.from_wire(matrix, public_key, layout, mapper=mapper)
+        return cls.received(matrix, public_key, layout, mapper=mapper)
 
     def __reduce__(self) -> Any:
         return EncryptedArray, (np.array(self._rows), self._public_key, self._layout)
@@ -330,9 +348,3 @@ def _edges(starts: Any, rows: int) -> npt.NDArray[np.int64]:
     if len(edges) == 0 or edges[0] != 0 or edges[-1] != rows or np.any(np.diff(edges) < 0):
         raise ParameterError(f"starts must ascend from 0 to the number of rows ({rows})")
     return edges
-
-
-def _largest_total(weights: npt.NDArray[np.int64], edges: npt.NDArray[np.int64]) -> int:
-    fits = int(weights.max(initial=0)) * max(1, len(weights)) < 1 << 63
-    sums: npt.NDArray[Any] = np.concatenate([[0], np.cumsum(weights if fits else weights.astype(object))])
-    return max((int(total) for total in (sums[edges[1:]] - sums[edges[:-1]]).tolist()), default=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,16 @@ class Weights:
         """The largest sum of magnitudes along the last axis."""
         return max((int(sum(row)) for row in np.atleast_2d(self._absolute).tolist()), default=0)
 
+    @property
+    def all_positive(self) -> bool:
+        """Whether every weight is at least 1."""
+        return not np.any(self.negative) and 0 not in self._absolute
+
+    def largest_segment(self, edges: npt.NDArray[np.int64]) -> int:
+        """The largest sum of magnitudes over [edges[i], edges[i+1]) of one-dimensional weights."""
+        sums = [0, *itertools.accumulate(self._absolute.tolist())]
+        return max((sums[last] - sums[first] for first, last in itertools.pairwise(edges.tolist())), default=0)
+
     def limbs(self) -> Limbs:
         """Return magnitudes as limbs: shape + (e_limbs,)."""
         width = max(1, -(-self.largest.bit_length() // 64))
@@ -117,7 +128,7 @@ def segment_product(
     starts: npt.NDArray[np.int64],
     *,
     indices: npt.NDArray[np.int64] | None = None,
-    weights: npt.NDArray[np.uint64] | None = None,
+    weights: Limbs | None = None,
     mapper: Mapper,
 ) -> Limbs:
     """Return Π rows[indices[t]]^weights[t] for t in each segment [starts[i], starts[i+1]): (k, limbs).
@@ -150,21 +161,27 @@ def _segment_chunk(
     span: tuple[int, int, npt.NDArray[np.int64]],
     *,
     indices: npt.NDArray[np.int64] | None,
-    weights: npt.NDArray[np.uint64] | None,
+    weights: Limbs | None,
 ) -> Limbs:
     first, last, touched = span
     edges = np.clip(starts[touched[0] : touched[-1] + 2], first, last) - first
     chosen = rows[first:last] if indices is None else rows[indices[first:last]]
-    if weights is None or np.all(weights[first:last] == 1):
+    if weights is None or np.all(_is_one(weights[first:last])):
         return ring.product(chosen, edges)
     powers, segments = weights[first:last], np.repeat(np.arange(len(edges) - 1), np.diff(edges))
-    order = np.lexsort((powers, segments))
+    order = np.lexsort((*powers.T, segments))
     powers, segments = powers[order], segments[order]
-    opens = np.flatnonzero(np.r_[True, (np.diff(segments) != 0) | (powers[1:] != powers[:-1])])
+    opens = np.flatnonzero(np.r_[True, (np.diff(segments) != 0) | np.any(powers[1:] != powers[:-1], axis=1)])
     products = ring.product(chosen[order], np.r_[opens, len(order)].astype(np.int64))
-    raised = np.flatnonzero(powers[opens] != 1)
-    products[raised] = ring.power(products[raised], powers[opens][raised][:, None])
+    raised = np.flatnonzero(~_is_one(powers[opens]))
+    if len(raised):
+        products[raised] = ring.power(products[raised], powers[opens][raised])
     return ring.product(products, np.searchsorted(segments[opens], np.arange(len(edges)), side="left").astype(np.int64))
+
+
+def _is_one(powers: Limbs) -> npt.NDArray[np.bool_]:
+    is_one: npt.NDArray[np.bool_] = (powers[:, 0] == 1) & ~np.any(powers[:, 1:], axis=1)
+    return is_one
 
 
 def multi_power(ring: Modulus, rows: Limbs, weights: Weights, mapper: Mapper) -> Limbs:

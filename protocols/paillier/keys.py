@@ -165,12 +165,9 @@ class PublicKey:
         derived from the data. pool: noise that was prepared ahead; rows that it lacks are made now.
         Raises ParameterError (not a number, with rows), EncodingOverflow (beyond the bound, or the bound beyond the key).
         """
-        encoded_bound = self.default_bound() if bound is None else fixed_point.encode([bound], scale)[0]
-        if encoded_bound < 0:
-            raise ParameterError("a bound must not be negative")
-        layout = Numbers(scale=fixed_point.check_scale(scale), bound=encoded_bound)
+        layout = Numbers.declared(scale, bound, self.default_bound())
         layout.check_fits(self._n)
-        integers = fixed_point.encode_bounded(one_dimensional(values), scale, encoded_bound)
+        integers = fixed_point.encode_bounded(one_dimensional(values), layout.scale, layout.bound)
         return self.encrypt_integers(integers, layout, rng=rng, mapper=mapper, pool=pool)
 
     def encrypt_packed(

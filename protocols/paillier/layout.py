@@ -33,6 +33,14 @@ class Numbers:
         if isinstance(self.bound, bool) or not isinstance(self.bound, int) or self.bound < 0:
             raise ParameterError("a bound must be a non-negative integer")
 
+    @classmethod
+    def declared(cls, scale: int, bound: Any, default_bound: int) -> Numbers:
+        """Return the layout for a bound in units of values, or for the default (encoded) bound where it is None."""
+        encoded = default_bound if bound is None else fixed_point.encode([bound], scale)[0]
+        if encoded < 0:
+            raise ParameterError("a bound must not be negative")
+        return cls(scale=fixed_point.check_scale(scale), bound=encoded)
+
     def check_fits(self, modulus: int) -> None:
         """Raise EncodingOverflow unless 2 · bound < n."""
         if 2 * self.bound >= modulus:

@@ -103,8 +103,8 @@ class PrivateKey:
         """Decrypt n numbers to an (n,) array.
 
         kind: `auto` gives integers for scale 1 (int64 where all fit, else Python ints) and float64 otherwise; `float`,
-        `fraction`, `decimal` and `integer` (encoded, not divided) as named. Raises ParameterError: another key, a packed array, rows that
-        no sender could have encrypted within the bound.
+        `fraction`, `decimal` and `integer` (encoded, not divided) as named. Raises ParameterError: another key, a packed
+        array, rows beyond the declared bound.
         """
         if not isinstance(array.layout, Numbers):
             raise ParameterError("this array is packed: use decrypt_packed")
