@@ -6,6 +6,9 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from protocols.errors import Cancelled, MisuseError, ParameterError, PeerError
 from protocols.message import Message
 
@@ -16,6 +19,20 @@ class Mapper(Protocol):
     """Runs a function over independent chunks and yields the results in order; `map` is one, a thread pool another."""
 
     def __call__(self, function: Callable[[Any], Any], chunks: Iterable[Any], /) -> Iterable[Any]: ...
+
+
+class Scratch(Protocol):
+    """Gives space for rows of bytes, writable, contents undefined: in memory, or mapped to a node's disk.
+
+    Only public values, ciphertexts and sealed points are ever written there.
+    """
+
+    def __call__(self, rows: int, width: int, /) -> npt.NDArray[np.uint8]: ...
+
+
+def in_memory(rows: int, width: int) -> npt.NDArray[np.uint8]:
+    """Scratch space in memory: (rows, width) uint8."""
+    return np.empty((rows, width), dtype=np.uint8)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,1 +1,27 @@
-"""Placeholder; its owner writes it."""
+"""Encrypted join over n providers: aggregates per cell that only the gate can read, and only for large cells."""
+
+from protocols.join.disclosure import disclosure
+from protocols.join.gate import Cell, JoinGate, JoinResult, Moments
+from protocols.join.operator import JoinOperator, OperatorReport
+from protocols.join.params import JoinParams, MeasureSpec, ProviderSpec
+from protocols.join.prepare import MeasureRows, ProviderRows, Removed
+from protocols.join.provider import JoinProvider, LabelBook, ProviderReport
+
+__all__ = [
+    "Cell",
+    "JoinGate",
+    "JoinOperator",
+    "JoinParams",
+    "JoinProvider",
+    "JoinResult",
+    "LabelBook",
+    "MeasureRows",
+    "MeasureSpec",
+    "Moments",
+    "OperatorReport",
+    "ProviderReport",
+    "ProviderRows",
+    "ProviderSpec",
+    "Removed",
+    "disclosure",
+]

@@ -52,14 +52,14 @@ def from_limbs(array: Limbs) -> list[int]:
 
 def to_byte_rows(array: Limbs) -> npt.NDArray[np.uint8]:
     """Return (n, 8·limbs) uint8, each row one integer in little-endian bytes; a copy."""
-    return np.ascontiguousarray(array, dtype="<u8").view(np.uint8).reshape(len(array), -1).copy()
+    return np.ascontiguousarray(array, dtype="<u8").view(np.uint8).reshape(len(array), 8 * array.shape[1]).copy()
 
 
 def from_byte_rows(rows: npt.NDArray[np.uint8]) -> Limbs:
     """Return (n, size/8) uint64 of an (n, size) uint8 array of little-endian integers; size is a multiple of 8."""
     if rows.dtype != np.uint8 or rows.ndim != 2 or rows.shape[1] % 8:
         raise ParameterError("expected a two-dimensional uint8 array with rows of a multiple of 8 bytes")
-    return np.ascontiguousarray(rows).view("<u8").astype(np.uint64).reshape(len(rows), -1)
+    return np.ascontiguousarray(rows).view("<u8").astype(np.uint64).reshape(len(rows), rows.shape[1] // 8)
 
 
 def _raw(array: Limbs) -> tuple[bytes, int]:

@@ -1,0 +1,58 @@
+"""Who learns what from an encrypted join, as data."""
+
+from __future__ import annotations
+
+from protocols.disclosure import Disclosure, Learned
+from protocols.join.params import JoinParams
+
+
+def disclosure(params: JoinParams) -> Disclosure:
+    """Return what one run with these parameters shows to whom."""
+    opened = [provider.name for provider in params.providers if provider.opens_multiplicity and not provider.unique]
+    pattern = "per blinded key: its unlabelled group numbers"
+    if opened:
+        pattern += ", and how many rows it stands for at " + ", ".join(opened)
+    return Disclosure(
+        protocol="join/1",
+        adversary="semi-honest parties on authenticated links",
+        assumptions=(
+            f"{params.gate} (gate) colludes with nobody, and shares no owner with {params.operator} (operator) or a provider",
+            "decisional composite residuosity with short exponents (Paillier, noise "
+            f"{params.noise!r}, {params.key_bits} bits); decisional Diffie-Hellman in ristretto255; SHA-512 as a random oracle",
+        ),
+        learned=(
+            Learned(who="provider", fact="participants", about="who takes part"),
+            Learned(who="provider", fact="list_size", about="rows of each other provider's list"),
+            Learned(who="operator", fact="list_size", about="rows of each list"),
+            Learned(who="operator", fact="intersection_size", about="sizes of all partial intersections of the lists"),
+            Learned(who="operator", fact="group_histogram", about="how many rows each unlabelled group of each list has"),
+            Learned(who="operator", fact="blinded_pattern", about=pattern),
+            Learned(who="operator", fact="cell_count", about="distinct keys of each unlabelled cell, small ones too"),
+            Learned(who="gate", fact="group_label", about="labels of every provider's groups, and which cells exist"),
+            Learned(who="gate", fact="list_size", about="rows of each list, and how many the pattern rule removed"),
+            Learned(
+                who="gate",
+                fact="released_aggregate",
+                about=f"counts and sums of cells with at least {params.min_keys} distinct keys; nothing of smaller ones",
+            ),
+            Learned(
+                who="operator + provider",
+                fact="membership",
+                about=f"of the provider's own keys: which other lists hold them and in which unlabelled group, at best up to "
+                f"groups of {params.min_pattern} keys with one pattern; of other keys nothing",
+                visibility="under_collusion",
+            ),
+            Learned(
+                who="gate + provider",
+                fact="row_value",
+                about="values of other providers' rows without their keys; excluded by assumption",
+                visibility="under_collusion",
+            ),
+            Learned(
+                who="gate + operator",
+                fact="row_value",
+                about="values and groups of every row without its key; excluded by assumption",
+                visibility="under_collusion",
+            ),
+        ),
+    )

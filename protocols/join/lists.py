@@ -1,0 +1,100 @@
+"""Lists on their way: chunks collected into scratch space, and rows in the form in which they travel."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from protocols.errors import PeerError
+from protocols.join.layout import Pack
+from protocols.join.messages import ListChunk
+from protocols.paillier import EncryptedArray, PublicKey
+from protocols.party import Mapper, Scratch
+from protocols.psi.sealing import SEALED_BYTES
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SealedList:
+    """A whole list as received: points and tags (n, 64), ciphertexts (n, width), in scratch space."""
+
+    points: Bytes
+    tags: Bytes
+    ciphertexts: Bytes
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+class ListCollector:
+    """Puts the chunks of one list together: in order, each row once, all of one width, no more than announced."""
+
+    def __init__(self, scratch: Scratch) -> None:
+        self._scratch = scratch
+        self._list: SealedList | None = None
+        self._filled = 0
+
+    @property
+    def complete(self) -> SealedList | None:
+        """The list, once its last chunk is here."""
+        return self._list if self._list is not None and self._filled == len(self._list) else None
+
+    def add(self, sender: str, chunk: ListChunk) -> None:
+        """Take the next chunk. Raises PeerError naming the sender for one that does not continue the list."""
+        if self._list is None:
+            self._list = SealedList(
+                points=self._scratch(chunk.total, SEALED_BYTES),
+                tags=self._scratch(chunk.total, SEALED_BYTES),
+                ciphertexts=self._scratch(chunk.total, chunk.ciphertexts.shape[1]),
+            )
+        elif self.complete is not None:
+            raise PeerError(sender, f"sent list {chunk.owner} again")
+        if chunk.first != self._filled or chunk.total != len(self._list):
+            raise PeerError(sender, f"sent rows of list {chunk.owner} that do not continue it")
+        if chunk.ciphertexts.shape[1] != self._list.ciphertexts.shape[1]:
+            raise PeerError(sender, f"sent rows of list {chunk.owner} of another width")
+        end = chunk.first + len(chunk.points)
+        if end == chunk.first and chunk.total:
+            raise PeerError(sender, f"sent an empty chunk of list {chunk.owner}")
+        self._list.points[chunk.first : end] = chunk.points
+        self._list.tags[chunk.first : end] = chunk.tags
+        self._list.ciphertexts[chunk.first : end] = chunk.ciphertexts
+        self._filled = end
+
+
+def chunk_starts(total: int, chunk_rows: int) -> Iterator[tuple[int, int]]:
+    """Yield (first, end) of each chunk; an empty list travels as one empty chunk."""
+    if total == 0:
+        yield 0, 0
+    for first in range(0, total, chunk_rows):
+        yield first, min(total, first + chunk_rows)
+
+
+def ciphertext_width(packs: tuple[Pack, ...], public_key: PublicKey) -> int:
+    """Return the bytes of ciphertexts per row; 1 where there are none, since a column has no width 0."""
+    return max(1, len(packs) * public_key.ciphertext_bytes)
+
+
+def split_ciphertexts(matrix: Bytes, packs: tuple[Pack, ...], public_key: PublicKey, mapper: Mapper) -> list[EncryptedArray]:
+    """Read and validate the ciphertexts of a chunk: (n, packs · c) -> one array per pack."""
+    size = public_key.ciphertext_bytes
+    return [
+        EncryptedArray.from_wire(
+            np.ascontiguousarray(matrix[:, at * size : (at + 1) * size]),
+            public_key,
+            packing=pack.packing,
+            mapper=mapper,
+        )
+        for at, pack in enumerate(packs)
+    ]
+
+
+def join_ciphertexts(arrays: list[EncryptedArray], rows: int) -> Bytes:
+    """Return fresh arrays side by side as they travel: (n, packs · c), or (n, 1) zeros if there are none."""
+    if not arrays:
+        return np.zeros((rows, 1), dtype=np.uint8)
+    return np.concatenate([array.to_wire() for array in arrays], axis=1)

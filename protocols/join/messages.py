@@ -1,0 +1,118 @@
+"""Messages of the encrypted join. Column shapes are (rows, bytes) uint8; who can read what is said with each."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from protocols.errors import ParameterError
+from protocols.message import Message, column, register
+from protocols.primitives.ristretto255 import POINT_BYTES
+from protocols.psi.sealing import SEALED_BYTES
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@register(tag="join/1/provider-hello")
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderHello(Message):
+    """Provider -> everyone: the parameters that I run with, and how many rows my list has (revealed)."""
+
+    params: bytes
+    rows: int
+
+    def validate(self) -> None:
+        """Refuse a negative row count."""
+        if self.rows < 0:
+            raise ParameterError("a list has no negative number of rows")
+
+
+@register(tag="join/1/operator-hello")
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorHello(Message):
+    """Operator -> everyone: the parameters, and the public point to which points and tags are sealed, fresh per session."""
+
+    params: bytes
+    seal_key: bytes
+
+
+@register(tag="join/1/gate-hello")
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class GateHello(Message):
+    """Gate -> everyone: the parameters, its Paillier public key, and the X25519 key to which labels are sealed."""
+
+    params: bytes
+    public_key: bytes
+    box_key: bytes
+
+
+@register(tag="join/1/list-chunk")
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ListChunk(Message):
+    """Provider -> next provider, at last -> operator: rows of list `owner`, shuffled.
+
+    points: (n, 64), H(key)^(product of the scalars so far), sealed to the operator. tags: (n, 64), group tags, sealed to the
+    operator. ciphertexts: (n, packs · c), Paillier ciphertexts of c bytes under the gate's key, fresh; width 1, all zero, where
+    the owner sends none. first, total: this chunk's place; total is the list's size, which everyone knows.
+    """
+
+    owner: str
+    first: int
+    total: int
+    points: Bytes = column("uint8", SEALED_BYTES)
+    tags: Bytes = column("uint8", SEALED_BYTES)
+    ciphertexts: Bytes = column("uint8", 0)
+
+    def validate(self) -> None:
+        """Refuse a chunk that reaches beyond its list."""
+        if not 0 <= self.first <= self.total - len(self.points):
+            raise ParameterError(f"a chunk of {len(self.points)} rows at {self.first} does not fit a list of {self.total}")
+
+
+@register(tag="join/1/tag-table")
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TagTable(Message):
+    """Provider -> operator: what an opened tag stands for.
+
+    points: (t, 32), every tag's point. groups: (t,) uint32, the random number of its local group, without a label.
+    multiplicities: (t,) uint32, rows per key, where they are opened; 1 elsewhere.
+    """
+
+    points: Bytes = column("uint8", POINT_BYTES)
+    groups: npt.NDArray[np.uint32] = column("uint32")
+    multiplicities: npt.NDArray[np.uint32] = column("uint32")
+
+
+@register(tag="join/1/labels")
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SealedLabels(Message):
+    """Provider -> gate: the labels of my groups and what the pattern rule removed, sealed to the gate."""
+
+    box: bytes
+
+
+@register(tag="join/1/cells")
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Cells(Message):
+    """Operator -> gate: the cells of the join.
+
+    groups: (c, 4 · providers), the local groups' numbers, little-endian u32 per provider in ring order.
+    keys: (c,) uint64, distinct keys of the cell; 0 for a cell below the threshold, whose count stays with the operator.
+    """
+
+    groups: Bytes = column("uint8", 0)
+    keys: npt.NDArray[np.uint64] = column("uint64")
+
+
+@register(tag="join/1/cell-sums")
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CellSums(Message):
+    """Operator -> gate: encrypted sums of one provider's measures, for the cells that reach the threshold, in their order.
+
+    ciphertexts: (cells, packs · c), re-randomised towards the gate.
+    """
+
+    provider: str
+    ciphertexts: Bytes = column("uint8", 0)
