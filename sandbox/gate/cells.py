@@ -1,0 +1,128 @@
+"""What the gate judges: decrypted cells with their labels, and each provider's note on what its pattern rule removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+
+from sandbox.errors import UsageError
+from sandbox.model.plan import Plan
+
+Label = None | bool | int | float | str | Decimal | date | datetime
+Labels = tuple[Label, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moments:
+    """Moments of one measure x in one cell: integers on the measure's declared scale. Seen by the gate only.
+
+    contributors: Σ z, keys with at least one value. count: Σ w·c = COUNT(x). sum: Σ w·S. squares: Σ w·Q.
+    contribution_squares: Σ (w·S)² over keys. absolute_sum: Σ w·|S| over keys. None where the plan did not compute it.
+    Source: the encrypted join, steps 1 and 4.
+    """
+
+    contributors: int
+    count: int
+    sum: int | None = None
+    squares: int | None = None
+    contribution_squares: int | None = None
+    absolute_sum: int | None = None
+
+    def __repr__(self) -> str:
+        return "Moments(<redacted>)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One cell that reached the plan's minimum of keys. Seen by the gate only.
+
+    labels: one per plan group, in the plan's order; None is SQL's NULL, a group of its own. keys: distinct keys.
+    rows: COUNT(*). moments: by (input, measure), as the plan numbers them.
+    """
+
+    labels: Labels
+    keys: int
+    rows: int
+    moments: Mapping[tuple[int, int], Moments] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Cell(labels={self.labels!r}, <redacted>)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderNote:
+    """What one input's pattern rule removed before blinding. Exact counts: the gate coarsens them before it prints.
+
+    vanished: the label tuples (one value per local group of that input) that no longer occur in its list.
+    """
+
+    input: int
+    keys_removed: int = 0
+    rows_removed: int = 0
+    vanished: tuple[Labels, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"ProviderNote(input={self.input}, <redacted>)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellTable:
+    """All that the join hands to the gate. below: labels of the cells that stayed under the minimum of keys."""
+
+    cells: tuple[Cell, ...]
+    below: tuple[Labels, ...] = ()
+    notes: tuple[ProviderNote, ...] = ()
+
+
+def empty_cell(plan: Plan) -> Cell:
+    """Return the one cell of a question without GROUP BY over an empty join: COUNT 0, no value."""
+    nothing = Moments(contributors=0, count=0, sum=0, squares=0, contribution_squares=0, absolute_sum=0)
+    moments = {(i, j): nothing for i, entry in enumerate(plan.inputs) for j in range(len(entry.measures))}
+    return Cell(labels=(), keys=0, rows=0, moments=moments)
+
+
+def validate(plan: Plan, table: CellTable) -> None:
+    """Raise UsageError for cells that no honest run of this plan can yield; the message holds no value.
+
+    Each label tuple occurs once and has one label per group; every aggregate finds the moments it is computed from.
+    """
+    seen: set[Labels] = set()
+    for labels in (*(cell.labels for cell in table.cells), *table.below):
+        if len(labels) != len(plan.groups):
+            raise UsageError(f"a cell has {len(labels)} labels; the plan has {len(plan.groups)} groups")
+        if labels in seen:
+            raise UsageError("two cells carry the same labels; the join must yield each cell once")
+        seen.add(labels)
+    for cell in table.cells:
+        _validate_cell(plan, cell)
+    for note in table.notes:
+        _validate_note(plan, note)
+
+
+def _validate_cell(plan: Plan, cell: Cell) -> None:
+    if not 0 <= cell.keys <= cell.rows:
+        raise UsageError("a cell has fewer rows than keys, or a negative count; a peer sent inconsistent aggregates")
+    for aggregate in plan.aggregates:
+        if aggregate.input is None or aggregate.measure is None:
+            continue
+        moments = cell.moments.get((aggregate.input, aggregate.measure))
+        if moments is None:
+            raise UsageError(f"a cell lacks the moments of measure {aggregate.measure} of input {aggregate.input}")
+        if not 0 <= moments.contributors <= min(cell.keys, moments.count) or moments.count > cell.rows:
+            raise UsageError("a cell's contributors and counts contradict each other; a peer sent inconsistent aggregates")
+        if aggregate.function != "count" and moments.sum is None:
+            raise UsageError(f"a cell lacks the sum of measure {aggregate.measure} of input {aggregate.input}")
+        if aggregate.function.startswith(("var", "stddev")) and moments.squares is None:
+            raise UsageError(f"a cell lacks the squares of measure {aggregate.measure} of input {aggregate.input}")
+        if moments.sum is not None and moments.squares is not None and moments.count * moments.squares < moments.sum**2:
+            raise UsageError("a cell's sum and squares fit no data; a provider broke its bound or a peer sent garbage")
+
+
+def _validate_note(plan: Plan, note: ProviderNote) -> None:
+    if not 0 <= note.input < len(plan.inputs):
+        raise UsageError(f"a provider's note names input {note.input}; the plan has {len(plan.inputs)} inputs")
+    width = len(plan.inputs[note.input].groups)
+    if any(len(labels) != width for labels in note.vanished):
+        raise UsageError(f"a provider's note carries labels of another width than input {note.input} has groups")

@@ -1,0 +1,31 @@
+"""What a check judges and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sandbox.gate.cells import Cell, Moments
+from sandbox.model.decision import Reason, Verdict
+from sandbox.model.plan import Aggregate, GateRules, Measure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One aggregate of one cell, with the rules it is judged by. measure and moments are None for COUNT(*) and keys."""
+
+    rules: GateRules
+    cell: Cell
+    aggregate: Aggregate
+    measure: Measure | None
+    moments: Moments | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A check's answer. Whatever is not `pass` withholds, with `reason`."""
+
+    verdict: Verdict
+    reason: Reason | None = None
+
+
+PASS = Outcome(verdict="pass")

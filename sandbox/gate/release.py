@@ -1,0 +1,149 @@
+"""Release: every check over every cell, then the table that may be shown, and the record that history keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.gate import table as tables
+from sandbox.gate.cells import Cell, CellTable, Labels, empty_cell, validate
+from sandbox.gate.checks import difference, dominance, minimum_contributors, minimum_keys, rare_group, secondary
+from sandbox.gate.checks.outcome import Subject
+from sandbox.gate.exact import Value, aggregate_value, measure_of
+from sandbox.gate.findings import Tallies
+from sandbox.gate.labels import order_key, to_literal
+from sandbox.gate.record import record_of, without
+from sandbox.gate.table import JudgedCell, OutputColumn
+from sandbox.model.decision import Finding, Reason
+from sandbox.model.expression import AggregateRef
+from sandbox.model.plan import Aggregate, Plan
+from sandbox.model.product import ReleaseRecord, WithheldCell
+
+AGGREGATE_CHECKS = (minimum_contributors, dominance)
+_Reasons = dict[int, Reason]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What leaves the gate. rows: typed Python values, NULL as None. withheld and no_values: every NULL's reason, shown or cut.
+
+    record: what the history must keep if this release is published. nothing_released: there were cells, and none has a value.
+    """
+
+    columns: tuple[OutputColumn, ...]
+    rows: tuple[tuple[Value, ...], ...]
+    withheld: tuple[WithheldCell, ...]
+    no_values: tuple[WithheldCell, ...]
+    findings: tuple[Finding, ...]
+    record: ReleaseRecord
+    nothing_released: bool
+
+    def to_arrow(self) -> Any:
+        """Return the rows as a pyarrow.Table."""
+        return tables.to_arrow(self.columns, self.rows)
+
+
+def release(plan: Plan, table: CellTable, history: Sequence[ReleaseRecord] = ()) -> Release:
+    """Judge every cell, withhold what does not pass, and arrange the rest. Pure; the same arguments give the same release.
+
+    history: records of every earlier release of any of the plan's assets, whoever asked. Raises UsageError for cells that
+    contradict the plan.
+    """
+    validate(plan, table)
+    cells = _in_order(plan, table)
+    tallies = Tallies()
+    reasons = {cell.labels: _judge(plan, cell, tallies) for cell in cells}
+    rare = rare_group.check(plan, table)
+    tallies["rare_group"].add("fail", len(rare))
+    tallies["minimum_keys"].add("fail", len(table.below))
+    record = record_of(plan, table, cells, rare, reasons)
+    answer = difference.check(record, history, rules=plan.rules)
+    for (position, aggregate), verdict in answer.refused.items():
+        reasons[cells[position].labels][aggregate] = "DIFFERENCE"
+        tallies["difference"].add(verdict)
+    tallies["difference"].add("pass", sum(len(cell.counts) for cell in record.cells) - len(answer.refused))
+    tallies["difference"].remark = answer.remark
+    judged = [_judged(plan, cell, reasons[cell.labels]) for cell in cells]
+    judged += [_unseen(plan, labels, "BELOW_K") for labels in table.below]
+    judged += [_unseen(plan, labels, "RARE_GROUP") for labels in rare]
+    return _assemble(plan, judged, tallies.findings(), without(record, answer.refused))
+
+
+def _in_order(plan: Plan, table: CellTable) -> tuple[Cell, ...]:
+    """Cells by labels, so that what is withheld never depends on the order of arrival; without GROUP BY there is always one."""
+    if plan.groups or table.cells or table.below:
+        return tuple(sorted(table.cells, key=lambda cell: order_key(cell.labels)))
+    return (empty_cell(plan),)
+
+
+def _judge(plan: Plan, cell: Cell, tallies: Tallies) -> _Reasons:
+    """Run the checks that need this cell only; return the reason of each aggregate that is withheld."""
+    subjects = [_subject(plan, cell, aggregate) for aggregate in plan.aggregates]
+    whole = minimum_keys.check(_subject(plan, cell, Aggregate(function="count_keys")))
+    tallies[minimum_keys.NAME].add(whole.verdict)
+    if whole.reason is not None:
+        return dict.fromkeys(range(len(subjects)), whole.reason)
+    reasons: _Reasons = {}
+    for index, subject in enumerate(subjects):
+        for check in AGGREGATE_CHECKS:
+            outcome = check.check(subject)
+            tallies[check.NAME].add(outcome.verdict)
+            if outcome.reason is not None:
+                reasons[index] = outcome.reason
+                break
+    standing = [index for index in range(len(subjects)) if index not in reasons]
+    second = secondary.check(plan, cell, standing)
+    tallies[secondary.NAME].add("fail", len(second))
+    tallies[secondary.NAME].add("pass", len(standing) - len(second))
+    return reasons | dict.fromkeys(second, "SECONDARY")
+
+
+def _subject(plan: Plan, cell: Cell, aggregate: Aggregate) -> Subject:
+    measure = measure_of(plan, aggregate)
+    if aggregate.input is None or aggregate.measure is None:
+        return Subject(rules=plan.rules, cell=cell, aggregate=aggregate, measure=None, moments=None)
+    moments = cell.moments[aggregate.input, aggregate.measure]
+    return Subject(rules=plan.rules, cell=cell, aggregate=aggregate, measure=measure, moments=moments)
+
+
+def _judged(plan: Plan, cell: Cell, reasons: Mapping[int, Reason]) -> JudgedCell:
+    stated: _Reasons = dict(reasons)
+    values: list[Value] = []
+    for index, aggregate in enumerate(plan.aggregates):
+        value = None if index in reasons else aggregate_value(plan, aggregate, cell)
+        if value is None:
+            stated.setdefault(index, "NO_VALUES")
+        values.append(value)
+    return JudgedCell(labels=cell.labels, values=tuple(values), reasons=stated)
+
+
+def _unseen(plan: Plan, labels: Labels, reason: Reason) -> JudgedCell:
+    count = len(plan.aggregates)
+    return JudgedCell(labels=labels, values=(None,) * count, reasons=dict.fromkeys(range(count), reason))
+
+
+def _assemble(plan: Plan, judged: Sequence[JudgedCell], findings: tuple[Finding, ...], record: ReleaseRecord) -> Release:
+    columns = tables.columns(plan, judged)
+    withheld: list[WithheldCell] = []
+    no_values: list[WithheldCell] = []
+    for entry in _nulls(plan, judged):
+        (no_values if entry.reason == "NO_VALUES" else withheld).append(entry)
+    return Release(
+        columns=columns,
+        rows=tuple(tables.row(plan, cell) for cell in tables.arrange(plan, judged)),
+        withheld=tuple(withheld),
+        no_values=tuple(no_values),
+        findings=findings,
+        record=record,
+        nothing_released=bool(judged) and all(cell.wholly_withheld for cell in judged),
+    )
+
+
+def _nulls(plan: Plan, judged: Iterable[JudgedCell]) -> Iterable[WithheldCell]:
+    """Every NULL of the question's columns with its reason, by labels: also of rows that HAVING or LIMIT leaves out."""
+    for cell in sorted(judged, key=lambda cell: order_key(cell.labels)):
+        labels = tuple(map(to_literal, cell.labels))
+        for item in plan.select:
+            if isinstance(item.source, AggregateRef) and item.source.index in cell.reasons:
+                yield WithheldCell(labels=labels, column=item.name, reason=cell.reasons[item.source.index])

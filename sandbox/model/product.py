@@ -1,0 +1,116 @@
+"""Product documents: the card that travels with a product, what was withheld, and what the gate remembers of a release."""
+
+from __future__ import annotations
+
+from typing import Literal as OneOf
+
+from sandbox.model.canonical import Document
+from sandbox.model.decision import Finding, Reason
+from sandbox.model.expression import Literal
+from sandbox.model.plan import Aggregate, GateRules, Group, Parameters, PlanInput
+
+
+class WithheldCell(Document, frozen=True, kw_only=True):
+    """One NULL of a product that is not a value's: which cell, which column, why. labels: one per group of the question."""
+
+    labels: tuple[Literal, ...]
+    column: str
+    reason: Reason
+
+
+class ProductColumn(Document, frozen=True, kw_only=True):
+    """One column of a product's payload. digits: decimals of a `decimal` column."""
+
+    name: str
+    type: str
+    digits: int = 0
+
+
+class SourceNote(Document, frozen=True, kw_only=True):
+    """One source of a product, by its declaration. clipped: columns whose values beyond the bounds were moved to them."""
+
+    provider: str
+    asset: str
+    asset_version: int
+    asset_digest: str
+    clipped: tuple[str, ...] = ()
+
+
+class DropCount(Document, frozen=True, kw_only=True):
+    """What the pattern rule removed at one provider. Counts below the gate's k read `fewer than <k>`, never a figure."""
+
+    provider: str
+    asset: str
+    keys: str
+    rows: str
+    groups: str
+
+
+class ProductCard(Document, frozen=True, kw_only=True):
+    """What a reader of a product must know. Fixed with the product; printed and signed with it.
+
+    method: the protocol and its parameters. rules: the profile's rules that judged it ("checks inspired by" their sources, no
+    claim of conformity). lineage: digests of the products and releases that it was judged against. certificate: digest of the
+    risk certificate, where there is one.
+    """
+
+    version: OneOf[1]
+    title: str
+    purpose: str
+    recipients: tuple[str, ...]
+    operator: str
+    gate: str
+    sql: str
+    plan_digest: str
+    sources: tuple[SourceNote, ...]
+    method: str
+    parameters: Parameters
+    profile: str
+    profile_version: int
+    rules: GateRules
+    columns: tuple[ProductColumn, ...]
+    rows: int
+    findings: tuple[Finding, ...]
+    withheld: tuple[WithheldCell, ...]
+    no_values: tuple[WithheldCell, ...]
+    dropped: tuple[DropCount, ...]
+    lineage: tuple[str, ...]
+    licence: str = ""
+    certificate: str | None = None
+
+
+class ReleasedCount(Document, frozen=True, kw_only=True):
+    """The population behind one released aggregate: rows counted (for an aggregate of x, those with a value), contributors."""
+
+    aggregate: int
+    rows: int
+    keys: int
+
+
+class RecordedCell(Document, frozen=True, kw_only=True):
+    """One cell of an earlier release. counts: one per aggregate that was released; none for a cell that was withheld."""
+
+    labels: tuple[Literal, ...]
+    counts: tuple[ReleasedCount, ...]
+
+
+class RecordedInput(Document, frozen=True, kw_only=True):
+    """One input of an earlier release. trimmed: its pattern rule removed rows, so its population is only `what was kept`."""
+
+    input: PlanInput
+    trimmed: bool
+
+
+class ReleaseRecord(Document, frozen=True, kw_only=True):
+    """What the gate's history keeps of a release: populations, not amounts. Private to the gate.
+
+    Counts are those of released aggregates only; a withheld cell is known by its labels.
+    """
+
+    version: OneOf[1]
+    plan_digest: str
+    key_domain: str
+    inputs: tuple[RecordedInput, ...]
+    groups: tuple[Group, ...]
+    aggregates: tuple[Aggregate, ...]
+    cells: tuple[RecordedCell, ...]
