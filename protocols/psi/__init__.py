@@ -1,11 +1,13 @@
 """Blinded keys: who has the same keys, told without telling the keys. Start with README.md."""
 
+from protocols.psi.disclosure import OPRF_DISCLOSURE, intersection_disclosure
 from protocols.psi.keys import EncodedKeys, KeyDomain, encode_keys
 from protocols.psi.local import cardinality, intersect
 from protocols.psi.oblivious import OprfClient, OprfServer
 from protocols.psi.two_party import Intersecting, Terms
 
 __all__ = [
+    "OPRF_DISCLOSURE",
     "EncodedKeys",
     "Intersecting",
     "KeyDomain",
@@ -15,4 +17,5 @@ __all__ = [
     "cardinality",
     "encode_keys",
     "intersect",
+    "intersection_disclosure",
 ]

@@ -41,7 +41,7 @@ class _PointChunk(Message):
     """Rows first_row, first_row + 1, … of a list that was offered. points: (n, 32) uint8, ristretto255 encodings."""
 
     first_row: int
-    points: npt.NDArray[np.uint8] = column("uint8", POINT_BYTES)  # noqa: RUF009  (a field declaration)
+    points: npt.NDArray[np.uint8] = column("uint8", POINT_BYTES)
 
 
 @register(tag="psi/1/blinded-points")
