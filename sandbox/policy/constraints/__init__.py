@@ -1,0 +1,34 @@
+"""The constraints that terms can set, one file each. A term that none of them judges denies every plan."""
+
+from __future__ import annotations
+
+from sandbox.policy.case import Constraint
+from sandbox.policy.constraints import (
+    asset_version,
+    call_count,
+    classification,
+    column_use,
+    disclosure,
+    expiry,
+    matching_mode,
+    minimum_cell,
+    minimum_list,
+    profile,
+    purpose,
+    recipient,
+)
+
+CONSTRAINTS: tuple[Constraint, ...] = (
+    asset_version.CONSTRAINT,
+    classification.CONSTRAINT,
+    column_use.CONSTRAINT,
+    purpose.CONSTRAINT,
+    recipient.CONSTRAINT,
+    profile.CONSTRAINT,
+    minimum_cell.CONSTRAINT,
+    minimum_list.CONSTRAINT,
+    matching_mode.CONSTRAINT,
+    disclosure.CONSTRAINT,
+    expiry.CONSTRAINT,
+    call_count.CONSTRAINT,
+)

@@ -1,0 +1,55 @@
+"""Disclosure: the protocol shows nobody a kind of fact that no terms can allow."""
+
+from __future__ import annotations
+
+from protocols.disclosure import Learned
+from sandbox.model.decision import Finding
+from sandbox.policy.case import Case, Constraint, finding, unknown
+
+NAME = "disclosure"
+NODES = frozenset({"provider", "operator", "gate"})
+BY_DESIGN = frozenset(
+    {
+        "participants",
+        "list_size",
+        "intersection_size",
+        "group_histogram",
+        "blinded_pattern",
+        "cell_count",
+        "group_label",
+        "released_aggregate",
+        "session_length",
+    }
+)
+UNDER_COLLUSION = BY_DESIGN | {"membership", "row_value"}
+
+
+def check(case: Case) -> tuple[Finding, ...]:
+    """Yield one finding per fact that somebody learns; an unknown node, fact or visibility is denied.
+
+    Nobody learns a key, a row's value or membership by design. That colluders may, is the protocol's stated assumption;
+    a key is refused even then, since that is what separates blinded from keyed matching.
+    """
+    disclosure = case.history.disclosure
+    if disclosure is None:
+        return (unknown(NAME, subject="plan", message="what the protocol discloses was not given, so it cannot be allowed"),)
+    if disclosure.protocol != case.plan.protocol or not disclosure.learned:
+        message = f"the disclosure is that of {disclosure.protocol}, or empty; the plan runs {case.plan.protocol}"
+        return (finding(NAME, passes=False, subject="plan", message=message),)
+    return tuple(_judge(item) for item in disclosure.learned)
+
+
+def _judge(item: Learned) -> Finding:
+    nodes = item.who.split(" + ")
+    how = {"by_design": "by design", "under_collusion": "if they collude"}.get(item.visibility)
+    if how is None or not NODES.issuperset(nodes):
+        message = f"{item.who} ({item.visibility}) is nobody that terms know: {item.about}"
+        return finding(NAME, passes=False, subject=item.who, message=message)
+    permitted = BY_DESIGN if item.visibility == "by_design" else UNDER_COLLUSION
+    if item.fact not in permitted:
+        message = f"{item.who} would learn {item.fact} {how} ({item.about}); no terms allow that"
+        return finding(NAME, passes=False, subject=item.who, message=message)
+    return finding(NAME, passes=True, subject=item.who, message=f"{item.who} learns {item.fact} {how}: {item.about}")
+
+
+CONSTRAINT = Constraint(name=NAME, terms=(), check=check)

@@ -1,0 +1,143 @@
+"""What a plan does with each column, read from the plan's own computation and not only from what it declares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.model.expression import (
+    AggregateRef,
+    Case,
+    ColumnRef,
+    Compare,
+    DateTrunc,
+    FloorDivide,
+    GroupRef,
+    In,
+    IsNull,
+    Literal,
+    Logic,
+    Not,
+)
+from sandbox.model.plan import Plan, PlanInput
+
+FUNCTION_USES = {
+    "count": "count",
+    "sum": "sum",
+    "avg": "mean",
+    "var_samp": "variance",
+    "var_pop": "variance",
+    "stddev_samp": "variance",
+    "stddev_pop": "variance",
+}
+WITHOUT_MEASURE = ("count_rows", "count_keys")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanUses:
+    """uses: by (asset, column), sorted. problems: what in the plan points nowhere or has no known meaning."""
+
+    assets: tuple[str, ...]
+    uses: dict[tuple[str, str], tuple[str, ...]]
+    problems: tuple[str, ...]
+
+
+def uses_of(plan: Plan) -> PlanUses:
+    """Return every use of every column: the declared ones joined with those that the plan's parts imply.
+
+    A plan that understates its uses is so judged by what it does. Total: a plan that makes no sense yields problems.
+    """
+    collected = _Collector()
+    for item in plan.uses:
+        for use in item.uses or ("nothing",):
+            collected.add(item.asset, item.column, use)
+    for index, source in enumerate(plan.inputs):
+        collected.read_input(source)
+        _implied_by_measures(plan, index, source, collected)
+    _check_references(plan, collected)
+    if not plan.inputs:
+        collected.problems.append("the plan has no inputs")
+    assets = {asset for asset, _ in collected.uses} | {source.asset for source in plan.inputs}
+    return PlanUses(
+        assets=tuple(sorted(assets)),
+        uses={place: tuple(sorted(found)) for place, found in sorted(collected.uses.items())},
+        problems=tuple(collected.problems),
+    )
+
+
+class _Collector:
+    def __init__(self) -> None:
+        self.uses: dict[tuple[str, str], set[str]] = {}
+        self.problems: list[str] = []
+
+    def add(self, asset: str, column: str, use: str) -> None:
+        self.uses.setdefault((asset, column), set()).add(use)
+
+    def read_input(self, source: PlanInput) -> None:
+        for column in source.key:
+            self.add(source.asset, column, "join_key")
+        for expression in source.filters:
+            self._read(source, expression, "filter")
+        for group in source.groups:
+            self._read(source, group.expression, "group")
+
+    def _read(self, source: PlanInput, expression: Any, use: str) -> None:
+        columns, unknown = _columns(expression)
+        for column in columns:
+            self.add(source.asset, column, use)
+        self.problems.extend(f"{source.asset}: a {use} has a part of unknown kind, {kind}" for kind in unknown)
+
+
+def _implied_by_measures(plan: Plan, index: int, source: PlanInput, collected: _Collector) -> None:
+    """A measure is used as its aggregates say; one that no aggregate names still travels, by its sums or squares."""
+    for position, measure in enumerate(source.measures):
+        functions = [item.function for item in plan.aggregates if (item.input, item.measure) == (index, position)]
+        for function in functions:
+            collected.add(source.asset, measure.column, FUNCTION_USES.get(function, function))
+        if not functions:
+            travels = "variance" if measure.needs_squares else "sum" if measure.needs_sum else "count"
+            collected.add(source.asset, measure.column, travels)
+
+
+def _check_references(plan: Plan, collected: _Collector) -> None:
+    for position, item in enumerate(plan.aggregates):
+        if item.function in WITHOUT_MEASURE:
+            if item.input is not None or item.measure is not None:
+                collected.problems.append(f"aggregate {position} ({item.function}) names a measure that it cannot have")
+        elif not _within(plan.inputs, item.input) or not _within(plan.inputs[item.input or 0].measures, item.measure):
+            collected.problems.append(f"aggregate {position} ({item.function}) points at no measure of the plan")
+    for group in plan.groups:
+        if not _within(plan.inputs, group.input) or not _within(plan.inputs[group.input].groups, group.local):
+            collected.problems.append(f"group {group.name!a} points at no group of an input")
+
+
+def _within(parts: tuple[Any, ...], index: int | None) -> bool:
+    return index is not None and 0 <= index < len(parts)
+
+
+def _columns(expression: Any) -> tuple[list[str], list[str]]:
+    """Columns that an expression reads, and the kinds of its unknown parts. A loop, so that no depth overflows."""
+    columns: list[str] = []
+    unknown: list[str] = []
+    waiting = [expression]
+    while waiting:
+        match waiting.pop():
+            case ColumnRef(name=name):
+                columns.append(name)
+            case Compare(left=left, right=right):
+                waiting += [left, right]
+            case In(operand=operand) | IsNull(operand=operand) | Not(operand=operand):
+                waiting.append(operand)
+            case FloorDivide(operand=operand) | DateTrunc(operand=operand):
+                waiting.append(operand)
+            case Logic(terms=terms):
+                waiting += terms
+            case Case(branches=branches):
+                waiting += [branch.condition for branch in branches]
+            case Literal():
+                pass
+            case GroupRef() | AggregateRef() as reference:
+                unknown.append(type(reference).__name__)
+            case other:
+                unknown.append(type(other).__name__)
+    return columns, unknown
