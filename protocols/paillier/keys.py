@@ -10,6 +10,7 @@ from typing import Any
 
 import gmpy2
 import msgspec
+import numpy as np
 
 from protocols.errors import EncodingOverflow, ParameterError
 from protocols.paillier import checks
@@ -200,17 +201,13 @@ class PublicKey:
             raise EncodingOverflow("a plaintext does not fit the key")
         if pool is not None and pool.public_key != self:
             raise ParameterError("the noise pool belongs to another key")
-        pooled = pool.take(len(integers)) if pool is not None else self.ring_rows(0)
-        ready, rest = integers[: len(pooled)], integers[len(pooled) :]
-        parts = [self.ring.multiply(pooled, plain_limbs(self, ready))] if ready else []
-        self.noise_source.prepare(len(rest))
-        tasks = ((rest[first:last], seed) for first, last, seed in chunked(len(rest), rng or OsRng()))
-        parts.extend(mapper(functools.partial(_encrypt_chunk, self), tasks))
-        return EncryptedArray(gather(len(integers), self.ring.limbs, parts), self, layout, fresh=True)
-
-    def ring_rows(self, rows: int) -> Limbs:
-        """Return `rows` trivial encryptions of 0 (the number 1), as limbs."""
-        return to_limbs([1] * rows, self.ring.limbs)
+        parts: list[Limbs] = []
+        if pool is not None:
+            pooled = pool.take(len(integers))
+            ready, integers = integers[: len(pooled)], integers[len(pooled) :]
+            parts.append(self.ring.multiply(pooled, _plain_limbs(self, ready)))
+        parts.append(encrypt_rows(self, self.noise_source, integers, rng=rng, mapper=mapper))
+        return EncryptedArray(np.concatenate(parts), self, layout, fresh=True)
 
     def to_bytes(self) -> bytes:
         """Return the canonical encoding: JSON with sorted names, no blanks, numbers in lower-case hex."""
@@ -258,13 +255,20 @@ def _public_key(n: int, h: int | None, noise: NoiseMode) -> PublicKey:
     return PublicKey(n=n, h=h, noise=noise)
 
 
-def plain_limbs(public_key: PublicKey, integers: Sequence[int]) -> Limbs:
+def encrypt_rows(public_key: PublicKey, noise: Noise, integers: list[int], *, rng: Rng | None, mapper: Mapper) -> Limbs:
+    """Return (n, limbs) ciphertexts of plaintexts in (−n/2, n/2), with noise from `noise`."""
+    noise.prepare(len(integers))
+    tasks = ((integers[first:last], seed) for first, last, seed in chunked(len(integers), rng or OsRng()))
+    chunks = mapper(functools.partial(_encrypt_chunk, public_key, noise), tasks)
+    return gather(len(integers), public_key.ring.limbs, chunks)
+
+
+def _encrypt_chunk(public_key: PublicKey, noise: Noise, task: tuple[list[int], bytes]) -> Limbs:
+    integers, seed = task
+    return public_key.ring.multiply(noise.draw(SeededRng(seed), len(integers)), _plain_limbs(public_key, integers))
+
+
+def _plain_limbs(public_key: PublicKey, integers: Sequence[int]) -> Limbs:
     """Return (1 + m·n) mod n² for each plaintext: an encryption without noise."""
     n = gmpy2.mpz(public_key.n)
     return to_limbs([number % n * n + 1 for number in integers], public_key.ring.limbs)
-
-
-def _encrypt_chunk(public_key: PublicKey, task: tuple[list[int], bytes]) -> Limbs:
-    integers, seed = task
-    noise = public_key.noise_source.draw(SeededRng(seed), len(integers))
-    return public_key.ring.multiply(noise, plain_limbs(public_key, integers))

@@ -10,7 +10,7 @@ import functools
 import hashlib
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gmpy2
 import numpy as np
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 256
 SEED_BYTES = 32
 EXTRA_BITS = 64
-_QUICK_BUDGET_BYTES = 2 << 20
-_FULL_BUDGET_BYTES = 56 << 20
-_TAIL_BUDGET_BYTES = 8 << 20
+TABLE_BUDGET_BYTES = 64 << 20
 _FULL_TABLES_FROM_ROWS = 512
 
 
@@ -63,14 +61,34 @@ def random_exponents(rng: Rng, rows: int, exponent_bits: int) -> Limbs:
     return exponents
 
 
+class Noise(Protocol):
+    """Makes noise for one key: of whoever encrypts, or faster by the key's owner."""
+
+    def prepare(self, rows: int, *, towards_owner: bool = False) -> None:
+        """Build the tables that pay off for `rows` more rows; call it in one thread, before the chunks run."""
+        ...
+
+    def draw(self, rng: Rng, rows: int, *, towards_owner: bool = False) -> Limbs:
+        """Return (rows, limbs) noise, modulo n²."""
+        ...
+
+    def report(self) -> dict[str, int]:
+        """Return window_bits and size_bytes of the tables in use (0 before the first)."""
+        ...
+
+
 class ShortNoise:
     """h_s^a for short random a, modulo one ring: tables grow with use, so that few rows do not pay for big tables.
 
     exponent_bits: length of a. tail_bits: how much longer it is for a ciphertext that goes to the key's owner.
+    budget_bytes: memory of all tables together; an eighth of it is kept for the tail, a thirty-second serves few rows.
     """
 
-    def __init__(self, ring: Modulus, base: int, exponent_bits: int, tail_bits: int) -> None:
+    def __init__(
+        self, ring: Modulus, base: int, exponent_bits: int, tail_bits: int, *, budget_bytes: int = TABLE_BUDGET_BYTES
+    ) -> None:
         self._ring = ring
+        self._budget_bytes = budget_bytes
         self._base = base
         self._exponent_bits = exponent_bits
         self._tail_bits = tail_bits
@@ -84,12 +102,12 @@ class ShortNoise:
         self._rows += rows
         wants_full = self._rows >= _FULL_TABLES_FROM_ROWS
         if rows and (self._table is None or (wants_full and not self._is_full)):
-            budget = _FULL_BUDGET_BYTES if wants_full else _QUICK_BUDGET_BYTES
-            self._table = self._ring.fixed_base(self._base, self._exponent_bits, budget)
+            budget_bytes = self._budget_bytes * 7 // 8 if wants_full else self._budget_bytes // 32
+            self._table = self._ring.fixed_base(self._base, self._exponent_bits, budget_bytes)
             self._is_full = wants_full
         if rows and towards_owner and self._tail is None:
             base = int(gmpy2.powmod(self._base, gmpy2.mpz(1) << self._exponent_bits, self._ring.value))
-            self._tail = self._ring.fixed_base(base, self._tail_bits, _TAIL_BUDGET_BYTES if wants_full else _QUICK_BUDGET_BYTES)
+            self._tail = self._ring.fixed_base(base, self._tail_bits, self._budget_bytes // (8 if wants_full else 32))
 
     def draw(self, rng: Rng, rows: int, *, towards_owner: bool = False) -> Limbs:
         """Return (rows, limbs) noise. `prepare` comes first."""
@@ -137,9 +155,6 @@ class FullNoise:
     def report(self) -> dict[str, int]:
         """No tables."""
         return {"window_bits": 0, "size_bytes": 0}
-
-
-Noise = ShortNoise | FullNoise
 
 
 def gather(rows: int, limbs: int, chunks: Any) -> Limbs:

@@ -12,15 +12,17 @@ import numpy.typing as npt
 
 from protocols.errors import ParameterError
 from protocols.paillier import checks
-from protocols.paillier.array import EncryptedArray
+from protocols.paillier.array import EncryptedArray, one_dimensional
 from protocols.paillier.checks import NoiseMode
-from protocols.paillier.keys import PublicKey, subgroup_prime_bits
+from protocols.paillier.keys import PublicKey, encrypt_rows, subgroup_prime_bits
 from protocols.paillier.layout import Numbers, Packed
 from protocols.paillier.noise import CHUNK_ROWS
+from protocols.paillier.owner import OwnerNoise
 from protocols.party import Mapper
 from protocols.primitives.bigint import limbs_for, read_mpz, to_limbs
 from protocols.primitives.engine import Limbs, get_engine
-from protocols.primitives.fixed_point import Kind, rows_text
+from protocols.primitives.fixed_point import Kind, encode_bounded, rows_text
+from protocols.primitives.rng import Rng
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -138,6 +140,23 @@ class PrivateKey:
             number = int(m_q + half_q.prime * ((m_p - m_q) * q_inverse % half_p.prime))
             results.append(number - n if number > middle else number)
         return results
+
+    def encrypt(
+        self, values: Any, *, scale: int = 1, bound: Any = None, rng: Rng | None = None, mapper: Mapper = map
+    ) -> EncryptedArray:
+        """Encrypt as `PublicKey.encrypt` does, with the same distribution, modulo P² and Q²: faster, for the owner alone.
+
+        Raises what `PublicKey.encrypt` raises.
+        """
+        key = self._public_key
+        layout = Numbers.declared(scale, bound, key.default_bound())
+        layout.check_fits(key.n)
+        integers = encode_bounded(one_dimensional(values), layout.scale, layout.bound)
+        return EncryptedArray(encrypt_rows(key, self._noise, integers, rng=rng, mapper=mapper), key, layout, fresh=True)
+
+    @functools.cached_property
+    def _noise(self) -> OwnerNoise:
+        return OwnerNoise(self._public_key, self._primes)
 
     def prove(self) -> tuple[int, ...]:
         """Return 8 n-th roots of hashed points, for receivers who distrust this key's maker (`PublicKey.verify`). Public."""
