@@ -58,7 +58,8 @@ def plain_column(column: Any, what: str) -> Any:
     if _is_arrow(column):
         return column.combine_chunks() if hasattr(column, "combine_chunks") else column
     if _package(column) == "pandas" and hasattr(column, "to_numpy"):
-        column = column.to_numpy()
+        # Nullable integers would turn into floats, which merge neighbours beyond 2^53.
+        column = column.to_numpy() if isinstance(column.dtype, np.dtype) else column.to_numpy(dtype=object)
     if isinstance(column, np.ndarray):
         if column.ndim != 1:
             raise ParameterError(f"{what} has {column.ndim} dimensions; a key column has one")
