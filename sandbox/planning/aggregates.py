@@ -1,0 +1,270 @@
+"""Groups and aggregates of a question, as they are found: each once, with the measures that they need at the providers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from sqlglot import exp
+
+from sandbox.model.asset import Column
+from sandbox.model.expression import AggregateRef, ColumnRef, GroupRef
+from sandbox.model.plan import Aggregate, Function, Group, LocalGroup, Measure, Use
+from sandbox.planning.expressions import Reader, Typed
+from sandbox.planning.grammar import place, unwrap
+from sandbox.planning.question import Question
+from sandbox.planning.scope import UNUSABLE_GRADES, Found, Scope
+
+MAX_SQUARE = 10**37
+FUNCTION_NAMES: dict[type[exp.Expr], Function] = {
+    exp.Count: "count",
+    exp.Sum: "sum",
+    exp.Avg: "avg",
+    exp.Variance: "var_samp",
+    exp.VariancePop: "var_pop",
+    exp.Stddev: "stddev_samp",
+    exp.StddevSamp: "stddev_samp",
+    exp.StddevPop: "stddev_pop",
+}
+_USE_OF: dict[str, Use] = {"count": "count", "sum": "sum", "avg": "mean"}
+_NUMBERS = {"integer", "decimal", "float"}
+_BOUND = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,18})?")
+_KEY_HINT = "a key never leaves its provider, not even as a group or condition; COUNT(DISTINCT key) counts keys"
+
+
+@dataclass(slots=True)
+class _Need:
+    """What is needed of one column as a measure."""
+
+    column: Column
+    start: int
+    functions: set[Function] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Cells:
+    """The cells that a question defines: its groups and its aggregates, and every column's uses."""
+
+    question: Question
+    scope: Scope
+    groups: list[tuple[Typed, int]] = field(default_factory=list)
+    aggregates: list[tuple[Function, int | None, str | None]] = field(default_factory=list)
+    needs: dict[tuple[int, str], _Need] = field(default_factory=dict)
+    uses: dict[tuple[int, str], set[Use]] = field(default_factory=dict)
+
+    def reader(self, use: Use) -> Reader:
+        """Return a reader of expressions over columns, for `filter` or `group`."""
+        return Reader(self.question, lambda node: self._column(node, use))
+
+    def group(self, node: exp.Expr) -> tuple[Typed, int]:
+        """Return a GROUP BY expression and its input. Raises QuestionError for one that is not accepted."""
+        node = unwrap(node)
+        start = place(self.question, node)
+        reader = self.reader("group")
+        if not isinstance(node, exp.Column | exp.IntDiv | exp.TimestampTrunc | exp.Case):
+            raise self.question.error(
+                start, "this cannot be a group", "group by a column, t.age // 10, date_trunc or CASE over literal bands"
+            )
+        typed = reader.case(node) if isinstance(node, exp.Case) else reader.scalar(node)
+        inputs = {index for index, _ in typed.columns}
+        if len(inputs) != 1:
+            problem = "a group without a column" if not inputs else "a group over columns of several providers"
+            raise self.question.error(start, problem, "each group is computed at one provider; use several groups")
+        if typed.type == "float":
+            raise self.question.error(start, "a float column cannot be a group", "use CASE over literal bands")
+        return typed, inputs.pop()
+
+    def add_group(self, node: exp.Expr) -> GroupRef:
+        """Take in a GROUP BY expression."""
+        group = self.group(node)
+        if group not in self.groups:
+            self.groups.append(group)
+            self.note(group[0], "group")
+        return GroupRef(index=self.groups.index(group))
+
+    def find_group(self, node: exp.Expr) -> GroupRef | None:
+        """Return the group that an expression equals, or None."""
+        group = self.group(node)
+        return GroupRef(index=self.groups.index(group)) if group in self.groups else None
+
+    def note(self, typed: Typed, use: Use) -> None:
+        """Record a use of every column that an expression reads."""
+        for key in typed.columns:
+            self.uses.setdefault(key, set()).add(use)
+
+    def add_aggregate(self, node: exp.Expr) -> AggregateRef:
+        """Take in an aggregate, once however often it is asked."""
+        found = self._count(node) if isinstance(node, exp.Count) else self._measure(FUNCTION_NAMES[type(node)], node.this)
+        if found not in self.aggregates:
+            self.aggregates.append(found)
+        return AggregateRef(index=self.aggregates.index(found))
+
+    def type_of(self, reference: GroupRef | AggregateRef) -> str:
+        """Return the type of a group or of an aggregate's value."""
+        if isinstance(reference, GroupRef):
+            return self.groups[reference.index][0].type
+        function, index, name = self.aggregates[reference.index]
+        if function in {"count_rows", "count_keys", "count"}:
+            return "integer"
+        if function == "sum" and index is not None and name is not None:
+            return self.needs[index, name].column.type
+        return "float"
+
+    def measures(self, index: int) -> tuple[Measure, ...]:
+        """Return one input's measures, in the order of the text."""
+        return tuple(_build_measure(self.question, need) for (owner, _), need in self.needs.items() if owner == index)
+
+    def plan_groups(self, names: list[str]) -> tuple[list[list[LocalGroup]], tuple[Group, ...]]:
+        """Return the groups of each input, and the question's groups under these names."""
+        local: list[list[LocalGroup]] = [[] for _ in self.scope.tables]
+        groups = []
+        for (typed, index), name in zip(self.groups, names, strict=True):
+            kind = typed.type
+            groups.append(Group(name=name, input=index, local=len(local[index]), type=kind))  # type: ignore[arg-type]
+            local[index].append(LocalGroup(expression=typed.expression, type=kind))  # type: ignore[arg-type]
+        return local, tuple(groups)
+
+    def plan_aggregates(self) -> tuple[Aggregate, ...]:
+        """Return the aggregates, measures counted within their input."""
+        built = []
+        for function, index, name in self.aggregates:
+            position = None
+            if index is not None:
+                position = [column for owner, column in self.needs if owner == index].index(str(name))
+            built.append(Aggregate(function=function, input=index, measure=position))
+        return tuple(built)
+
+    def _column(self, node: exp.Expr, use: Use) -> Typed:
+        start = place(self.question, node)
+        if isinstance(node, exp.Case):
+            raise self.question.error(start, "CASE is accepted in GROUP BY only", "write the condition out with AND, OR, NOT")
+        if is_aggregate(node):
+            clause = "WHERE" if use == "filter" else "GROUP BY"
+            raise self.question.error(
+                start, f"an aggregate cannot stand in {clause}", "conditions on aggregates belong into HAVING"
+            )
+        if not isinstance(node, exp.Column):
+            raise self.question.error(start, "a column or a literal is expected here", "write t.column")
+        found = self.scope.find(node)
+        self._check_usable(found)
+        column = found.column
+        return Typed(ColumnRef(name=column.name), column.type, frozenset({(found.input, column.name)}))
+
+    def _check_usable(self, found: Found) -> None:
+        column, table = found.column, self.scope.tables[found.input]
+        name = f"{table.alias}.{column.name}"
+        if found.is_key(self.scope.tables):
+            raise self.question.error(found.start, f"{name} is a key column", _KEY_HINT)
+        if column.role in {"unclassified", "direct_identifier"}:
+            state = "a direct identifier" if column.role == "direct_identifier" else "not classified yet"
+            raise self.question.error(found.start, f"{name} is {state}", "such columns take no part in any question")
+        if column.grade in UNUSABLE_GRADES:
+            state = "not graded yet" if column.grade == "unclassified" else f"of grade {column.grade}"
+            raise self.question.error(found.start, f"{name} is {state}", "such columns take no part in any question")
+        if column.role == "key":
+            raise self.question.error(found.start, f"{name} is a key", _KEY_HINT)
+
+    def _count(self, node: exp.Count) -> tuple[Function, int | None, str | None]:
+        inner = node.args.get("this")
+        if inner is None:
+            raise self.question.error(place(self.question, node), "COUNT() counts nothing", "write COUNT(*)")
+        if isinstance(inner, exp.Star):
+            return "count_rows", None, None
+        if isinstance(inner, exp.Distinct):
+            self._check_distinct(inner)
+            return "count_keys", None, None
+        return self._measure("count", inner)
+
+    def _check_distinct(self, node: exp.Distinct) -> None:
+        parts = [unwrap(part) for part in node.expressions]
+        if len(parts) == 1 and isinstance(parts[0], exp.Tuple):
+            parts = [unwrap(part) for part in parts[0].expressions]
+        names: dict[int, list[str]] = {}
+        for part in parts:
+            start, hint = place(self.question, part), "COUNT(DISTINCT key) over the whole key of one table"
+            found = self.scope.find(part) if isinstance(part, exp.Column) else None
+            if found is None or not found.is_key(self.scope.tables):
+                raise self.question.error(start, "DISTINCT counts keys only", hint)
+            names.setdefault(found.input, []).append(found.column.name)
+        start = place(self.question, node)
+        key = {index: sorted(self.scope.tables[index].asset.key) for index in names}
+        if len(names) != 1 or any(sorted(given) != key[index] for index, given in names.items()):
+            raise self.question.error(
+                start, "DISTINCT counts whole keys only", "COUNT(DISTINCT (t.a, t.b)) over every key column of one table"
+            )
+
+    def _measure(self, function: Function, node: exp.Expr) -> tuple[Function, int | None, str | None]:
+        node = unwrap(node)
+        start, shown = place(self.question, node), function.upper()
+        if not isinstance(node, exp.Column):
+            raise self.question.error(start, f"{shown} takes a plain column", "write t.column; COUNT(*) counts rows")
+        found = self.scope.find(node)
+        self._check_usable(found)
+        column = found.column
+        if function != "count":
+            self._check_measurable(found, shown)
+        need = self.needs.setdefault((found.input, column.name), _Need(column, start))
+        need.functions.add(function)
+        self.uses.setdefault((found.input, column.name), set()).add(_USE_OF.get(function, "variance"))
+        return function, found.input, column.name
+
+    def _check_measurable(self, found: Found, shown: str) -> None:
+        column, name = found.column, f"{self.scope.tables[found.input].alias}.{found.column.name}"
+        if column.type not in _NUMBERS:
+            hint = (
+                "count with COUNT(*) and a condition"
+                if column.type == "boolean"
+                else "numbers are integer, decimal or float columns"
+            )
+            raise self.question.error(found.start, f"{shown} of {name}, which is of type {column.type}", hint)
+        if column.bounds is None:
+            hint = "its provider can declare bounds (lowest, highest) at registration; COUNT needs none"
+            raise self.question.error(found.start, f"{shown} of {name}, which has no declared bounds", hint)
+
+
+def is_aggregate(node: exp.Expr) -> bool:
+    """Whether a node is one of the accepted aggregates."""
+    return type(node) in FUNCTION_NAMES
+
+
+def _build_measure(question: Question, need: _Need) -> Measure:
+    column, sums = need.column, need.functions - {"count"}
+    if not sums or column.bounds is None:
+        return Measure(column=column.name, type=column.type, needs_sum=False, needs_squares=False)
+    low, high = column.bounds
+    if not (_BOUND.fullmatch(low) and _BOUND.fullmatch(high) and Fraction(low) <= Fraction(high)) or column.scale < 1:
+        raise question.error(
+            need.start, f"the bounds or the scale of {column.name} are unusable as declared", "have its registration corrected"
+        )
+    squares = bool(sums - {"sum", "avg"})
+    bound = _largest(column, low, high)
+    if (bound**2 if squares else bound) > MAX_SQUARE:
+        raise question.error(
+            need.start,
+            f"the bounds of {column.name} are too wide for exact sums",
+            "its provider can declare narrower bounds or a smaller scale",
+        )
+    return Measure(
+        column=column.name,
+        type=column.type,
+        needs_sum=True,
+        needs_squares=squares,
+        scale=column.scale,
+        bound=bound,
+        lowest=low,
+        highest=high,
+        clip=column.clip,
+    )
+
+
+def _largest(column: Column, low: str, high: str) -> int:
+    """Return the largest |integer| that a value within the bounds can become.
+
+    Doubles are scaled in floating point, whose rounding may step over the exact product, so both are considered.
+    """
+    exact = max(abs(Fraction(low)), abs(Fraction(high))) * column.scale
+    bound = -(-exact.numerator // exact.denominator)
+    if column.type == "float":
+        bound = max(bound, *(abs(round(float(end) * column.scale)) for end in (low, high)))
+    return bound

@@ -1,0 +1,169 @@
+"""Parsing, and the allow-list of what a parsed question may be made of: node types and, for each, its arguments."""
+
+from __future__ import annotations
+
+import threading
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import ErrorLevel, ParseError, TokenError
+
+from sandbox.errors import QuestionError
+from sandbox.planning.question import MAX_NESTING, Question, Token
+from sandbox.planning.words import check_accounted, check_words, unexpected
+
+_BINARY = {"this", "expression"}
+_ALLOWED: dict[type[exp.Expr], set[str]] = {
+    exp.Select: {"expressions", "from_", "joins", "where", "group", "having", "order", "limit"},
+    exp.From: {"this"},
+    exp.Join: {"this", "kind", "on", "using"},
+    exp.Table: {"this", "db", "alias"},
+    exp.TableAlias: {"this"},
+    exp.Identifier: {"this", "quoted"},
+    exp.Column: {"this", "table"},
+    exp.Alias: {"this", "alias"},
+    exp.Star: set(),
+    exp.Literal: {"this", "is_string"},
+    exp.Boolean: {"this"},
+    exp.Null: set(),
+    exp.Neg: {"this"},
+    exp.Paren: {"this"},
+    exp.Cast: {"this", "to"},
+    exp.DataType: {"this", "nested"},
+    exp.Var: {"this"},
+    exp.Tuple: {"expressions"},
+    exp.And: _BINARY,
+    exp.Or: _BINARY,
+    exp.Not: {"this"},
+    exp.EQ: _BINARY,
+    exp.NEQ: _BINARY,
+    exp.LT: _BINARY,
+    exp.LTE: _BINARY,
+    exp.GT: _BINARY,
+    exp.GTE: _BINARY,
+    exp.IntDiv: _BINARY,
+    exp.Is: _BINARY,
+    exp.In: {"this", "expressions"},
+    exp.Between: {"this", "low", "high"},
+    exp.Case: {"this", "ifs", "default"},
+    exp.If: {"this", "true"},
+    exp.TimestampTrunc: {"this", "unit"},
+    exp.Count: {"this", "big_int"},
+    exp.Distinct: {"expressions"},
+    exp.Sum: {"this"},
+    exp.Avg: {"this"},
+    exp.Variance: {"this"},
+    exp.VariancePop: {"this"},
+    exp.Stddev: {"this"},
+    exp.StddevSamp: {"this"},
+    exp.StddevPop: {"this"},
+    exp.Where: {"this"},
+    exp.Group: {"expressions"},
+    exp.Having: {"this"},
+    exp.Order: {"expressions"},
+    exp.Ordered: {"this", "desc", "nulls_first"},
+    exp.Limit: {"expression"},
+}
+_KEYWORD_OF: dict[type[exp.Expr], set[str]] = {
+    exp.Boolean: {"TRUE", "FALSE"},
+    exp.Null: {"NULL"},
+}
+_ERRORS_OF_PARSER = (ParseError, TokenError, RecursionError, ValueError, TypeError, AttributeError, LookupError)
+
+
+def parse(question: Question) -> exp.Select:
+    """Return the parsed question, made of allowed nodes only. Raises QuestionError with the place of the first fault."""
+    check_words(question)
+    tree = _parse(question)
+    if not isinstance(tree, exp.Select):
+        raise question.error(0, "this is not a SELECT", "write SELECT … FROM … JOIN …")
+    positions: set[int] = set()
+    for node in tree.walk():
+        _check_node(question, node)
+        start = node.meta.get("start") if isinstance(node, exp.Identifier | exp.Func) else None
+        if isinstance(start, int):
+            positions.add(start)
+    check_accounted(question, positions)
+    return tree
+
+
+def place(question: Question, node: exp.Expr) -> int:
+    """Return the offset at which a node starts in the text."""
+    keywords = _KEYWORD_OF.get(type(node))
+    if keywords and node.parent is not None:
+        start = place(question, node.parent)
+        found = _first(question, start, keywords)
+        return start if found is None else found.start
+    own = node.meta.get("start")
+    if isinstance(own, int):
+        return own
+    start: int = min((child.meta["start"] for child in node.walk() if "start" in child.meta), default=0)
+    if isinstance(node, exp.Case):
+        return max((token.start for token in question.tokens if token.upper == "CASE" and token.start <= start), default=start)
+    return start
+
+
+def unwrap(node: exp.Expr) -> exp.Expr:
+    """Return the node inside any brackets."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    return node
+
+
+def _first(question: Question, start: int, words: set[str]) -> Token | None:
+    return next((token for token in question.tokens if token.start >= start and token.upper in words), None)
+
+
+def _parse(question: Question) -> exp.Expr:
+    """Parse in a fresh thread: its whole stack is free, so the permitted nesting fits however deep the caller stands."""
+    outcome: list[exp.Expr | QuestionError] = []
+    thread = threading.Thread(target=lambda: outcome.append(_attempt(question)), name="parse-question")
+    thread.start()
+    thread.join()
+    if not outcome or isinstance(outcome[0], QuestionError):
+        raise (
+            outcome[0]
+            if outcome and isinstance(outcome[0], QuestionError)
+            else question.error(0, "the question cannot be read")
+        )
+    return outcome[0]
+
+
+def _attempt(question: Question) -> exp.Expr | QuestionError:
+    dialect = Dialect.get_or_raise("duckdb")
+    try:
+        tokens = dialect.tokenize(question.sql)
+        trees = dialect.parser(error_level=ErrorLevel.IMMEDIATE).parse(tokens, question.sql)
+    except ParseError as error:
+        return _syntax_error(question, error, {(token.line, token.col): token.start for token in tokens})
+    except RecursionError:
+        return question.error(0, f"nested deeper than {MAX_NESTING} levels", "flatten brackets, CASE and NOT")
+    except _ERRORS_OF_PARSER:  # the parser is not total: what it stumbles over is no question
+        return question.error(0, "the question cannot be read", "write SELECT … FROM … JOIN … ON … GROUP BY …")
+    found = [tree for tree in trees if tree is not None]
+    return found[0] if len(found) == 1 else question.error(0, "one question is expected", "ask one SELECT")
+
+
+def _syntax_error(question: Question, error: ParseError, places: dict[tuple[int, int], int]) -> QuestionError:
+    """Return the error at the token that the parser stumbled over, or at the end if it wanted more text."""
+    detail = error.errors[0] if error.errors else {}
+    start = places.get((detail.get("line", 0), detail.get("col", 0)))
+    token = next((token for token in question.tokens if token.start == start), None)
+    wants_more = str(detail.get("description")).startswith(("Expecting", "Expected"))
+    return unexpected(question, None if token is question.tokens[-1] and wants_more else token)
+
+
+def _check_node(question: Question, node: exp.Expr) -> None:
+    allowed = _ALLOWED.get(type(node))
+    if allowed is None:
+        raise question.error(
+            place(question, node),
+            f"{node.key} is not part of the accepted language",
+            "use groups, aggregates and plain conditions",
+        )
+    for name, value in node.args.items():
+        if name not in allowed and value not in (None, False, []):
+            start = place(question, value) if isinstance(value, exp.Expr) else place(question, node)
+            raise question.error(start, f"{name.strip('_')} of {node.key} is not part of the accepted language", "leave it out")
+    if node.comments:
+        raise question.error(place(question, node), "comments are not accepted", "put remarks into the job's title")
