@@ -81,7 +81,7 @@ class ShortNoise:
     """h_s^a for short random a, modulo one ring: tables grow with use, so that few rows do not pay for big tables.
 
     exponent_bits: length of a. tail_bits: how much longer it is for a ciphertext that goes to the key's owner.
-    budget_bytes: memory of all tables together; an eighth of it is kept for the tail, a thirty-second serves few rows.
+    budget_bytes: memory of all tables together; an eighth of it is kept for the tail; few rows take less.
     """
 
     def __init__(
@@ -102,12 +102,18 @@ class ShortNoise:
         self._rows += rows
         wants_full = self._rows >= _FULL_TABLES_FROM_ROWS
         if rows and (self._table is None or (wants_full and not self._is_full)):
-            budget_bytes = self._budget_bytes * 7 // 8 if wants_full else self._budget_bytes // 32
-            self._table = self._ring.fixed_base(self._base, self._exponent_bits, budget_bytes)
+            budget_bytes = self._budget_bytes * 7 // 8
+            self._table = self._build(self._base, self._exponent_bits, budget_bytes, full=wants_full)
             self._is_full = wants_full
         if rows and towards_owner and self._tail is None:
             base = int(gmpy2.powmod(self._base, gmpy2.mpz(1) << self._exponent_bits, self._ring.value))
-            self._tail = self._ring.fixed_base(base, self._tail_bits, self._budget_bytes // (8 if wants_full else 32))
+            self._tail = self._build(base, self._tail_bits, self._budget_bytes // 8, full=wants_full)
+
+    def _build(self, base: int, exponent_bits: int, budget_bytes: int, *, full: bool) -> FixedBase:
+        if not full:
+            # About six entries a bit, which makes windows of four or five bits: cheap to build, and near half the full speed.
+            budget_bytes = min(budget_bytes, 6 * exponent_bits * self._ring.limbs * 8)
+        return self._ring.fixed_base(base, exponent_bits, budget_bytes)
 
     def draw(self, rng: Rng, rows: int, *, towards_owner: bool = False) -> Limbs:
         """Return (rows, limbs) noise. `prepare` comes first."""

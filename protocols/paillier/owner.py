@@ -12,6 +12,9 @@ from protocols.primitives.bigint import limbs_for, read_mpz, to_limbs
 from protocols.primitives.engine import Limbs, Modulus, get_engine
 from protocols.primitives.rng import Rng, below
 
+# Measured: beyond a few MiB a prime, longer windows save no more than what their cache misses cost.
+_BUDGET_BYTES = TABLE_BUDGET_BYTES // 16
+
 
 class _UniformNoise:
     """n-th residues modulo P², uniformly: y^P for y uniform in Z*_P."""
@@ -51,7 +54,7 @@ class OwnerNoise:
             return _UniformNoise(ring, prime)
         base = int(gmpy2.powmod(key.h, key.n, prime * prime))
         tail_bits = key.owner_exponent_bits - key.exponent_bits
-        return ShortNoise(ring, base, key.exponent_bits, tail_bits, budget_bytes=TABLE_BUDGET_BYTES // 2)
+        return ShortNoise(ring, base, key.exponent_bits, tail_bits, budget_bytes=_BUDGET_BYTES)
 
     def prepare(self, rows: int, *, towards_owner: bool = False) -> None:
         """Build the tables that pay off for `rows` more rows."""
