@@ -2,6 +2,7 @@
 
 from protocols.join.disclosure import disclosure
 from protocols.join.gate import Cell, JoinGate, JoinResult, Moments
+from protocols.join.layout import packs
 from protocols.join.operator import JoinOperator, OperatorReport
 from protocols.join.params import JoinParams, MeasureSpec, ProviderSpec
 from protocols.join.prepare import MeasureRows, ProviderRows, Removed
@@ -24,4 +25,5 @@ __all__ = [
     "ProviderSpec",
     "Removed",
     "disclosure",
+    "packs",
 ]

@@ -1,0 +1,103 @@
+"""Explanation: everything about a question before it runs: steps, who learns what, cost, decisions, the gate's checks."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+
+from protocols import join
+from protocols.disclosure import Disclosure
+from sandbox.model.decision import Decision
+from sandbox.model.plan import Plan
+from sandbox.planning import Fragment, Line, describe, fragment
+from sandbox.tasks.protocol import join_params
+
+POINT_BYTES = 64
+UNKNOWN_KEY = "sha256:unknown"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a run moves, per row of a provider's list. hops: times that the list travels. bytes_per_row: over all of them.
+
+    ciphertexts: of one row. Where sizes of lists are not known, all of it scales with them.
+    """
+
+    provider: str
+    ciphertexts: int
+    hops: int
+    bytes_per_row: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """A plan with all that `explain` prints. decision: what every owner's terms say of it now."""
+
+    plan: Plan
+    lines: tuple[Line, ...]
+    fragments: tuple[Fragment, ...]
+    disclosure: Disclosure
+    cost: tuple[Cost, ...]
+    decision: Decision
+
+    def digest(self) -> str:
+        """Return the plan's digest."""
+        return self.plan.digest()
+
+    def text(self) -> str:
+        """Return the explanation as lines for a terminal."""
+        learned = [
+            f"  {item.who:<20} {item.about}" + ("" if item.visibility == "by_design" else "  (only if they collude)")
+            for item in self.disclosure.learned
+        ]
+        cost = [
+            f"  {item.provider:<20} {item.ciphertexts} ciphertexts a row, {item.hops} hops, {item.bytes_per_row} bytes a row in all"
+            for item in self.cost
+        ]
+        decided = [f"  {item.verdict:<12} {item.check}: {item.message}" for item in self.decision.findings]
+        sections = (
+            (f"Question: {self.plan.title}", [f"  plan {self.digest()}", f"  purpose {self.plan.purpose}"]),
+            ("Steps", [f"  {line.step:<8} {line.subject:<20} {line.text}" for line in self.lines]),
+            (
+                f"Protocol {self.disclosure.protocol}: {self.disclosure.adversary}",
+                [f"  {x}" for x in self.disclosure.assumptions],
+            ),
+            ("Who learns what", learned),
+            ("Cost", cost),
+            ("Owners' terms: " + ("allowed" if self.decision.allowed else "DENIED"), decided),
+        )
+        return "\n".join("\n".join((title, *lines)) for title, lines in sections)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.text())}</pre>"
+
+    def __repr__(self) -> str:
+        verdict = "allowed" if self.decision.allowed else "denied"
+        return f"<Explanation of {self.plan.title!r}: {len(self.plan.inputs)} providers, {verdict}>"
+
+
+def explained(plan: Plan, decision: Decision) -> Explanation:
+    """Return the explanation of a plan that was judged."""
+    params = join_params(plan, UNKNOWN_KEY)
+    return Explanation(
+        plan=plan,
+        lines=describe(plan),
+        fragments=tuple(fragment(plan, index) for index in range(len(plan.inputs))),
+        disclosure=join.disclosure(params),
+        cost=tuple(_cost(plan, params, index) for index in range(len(plan.inputs))),
+        decision=decision,
+    )
+
+
+def _cost(plan: Plan, params: join.JoinParams, index: int) -> Cost:
+    ciphertext_bytes = plan.parameters.key_bits // 4
+    # Slot widths grow with the logarithm of the lists' sizes; a million rows stands for any size here.
+    rows = (1_000_000,) * len(plan.inputs)
+    ciphertexts = len(join.packs(params, index, rows, plan.parameters.key_bits - 1))
+    hops = len(plan.inputs)
+    return Cost(
+        provider=plan.inputs[index].provider,
+        ciphertexts=ciphertexts,
+        hops=hops,
+        bytes_per_row=hops * (2 * POINT_BYTES + ciphertexts * ciphertext_bytes),
+    )

@@ -1,0 +1,62 @@
+"""Running a plan's fragment on a provider's own source."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from protocols import join
+from sandbox.errors import SourceError
+from sandbox.model.asset import Asset
+from sandbox.model.plan import Plan
+from sandbox.planning import Fragment, fragment, require_sound
+from sandbox.sources import Source, SourceFault
+from sandbox.tasks.protocol import provider_rows
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LocalResult:
+    """What a provider computed locally. rows: private to it. counts: rows read, rows without a key; its own knowledge too."""
+
+    rows: join.ProviderRows
+    counts: dict[str, int]
+
+
+def run_fragment(
+    plan: Plan, index: int, asset: Asset, source: Source, *, is_cancelled: Callable[[], bool] | None = None
+) -> LocalResult:
+    """Run one provider's fragment in the source's worker and check what it found.
+
+    Raises SourceError, with places and counts of rows and never a value, for data that is not as declared.
+    """
+    found = fragment(plan, index, asset=asset)
+    _require_columns(found, asset, source)
+    checks = (found.checks.sql, found.checks.parameters)
+    text = [name for name, kind in found.columns if kind == "text"]
+    source.check_text(text, is_cancelled=is_cancelled)
+    try:
+        counted, table = source.query([checks, (found.rows.sql, found.rows.parameters)], is_cancelled=is_cancelled)
+    except SourceFault:
+        # Values that break a declaration can make the second statement fail; then the first one says which and where.
+        (counted,) = source.query([checks], is_cancelled=is_cancelled)
+        require_sound(found, _counts(counted))
+        raise
+    counts = _counts(counted)
+    require_sound(found, counts)
+    return LocalResult(rows=provider_rows(plan.inputs[index], plan.key_domain, table), counts=counts)
+
+
+def _counts(table: object) -> dict[str, int]:
+    (row,) = table.to_pylist()  # type: ignore[attr-defined]
+    return {name: int(value) for name, value in row.items()}
+
+
+def _require_columns(found: Fragment, asset: Asset, source: Source) -> None:
+    present = dict(source.schema())
+    for name, kind in found.columns:
+        if name not in present:
+            raise SourceError(f"{asset.name}: the source has no column {name!r} any more; register the table again")
+        if present[name] != kind:
+            raise SourceError(
+                f"{asset.name}: column {name!r} is {present[name]} in the source and declared {kind}; register it again"
+            )
