@@ -1,19 +1,23 @@
 """From an operator's SQL to a typed Plan, and from a Plan to the SQL that each provider runs."""
 
 from sandbox.planning.compiler import compile_question
+from sandbox.planning.describe import Line, describe, show_expression
 from sandbox.planning.fragment import Check, Fragment, Output, Statement, fragment, require_sound, require_types
 from sandbox.planning.profiles import Profile, profiles, rules_for
 
 __all__ = [
     "Check",
     "Fragment",
+    "Line",
     "Output",
     "Profile",
     "Statement",
     "compile_question",
+    "describe",
     "fragment",
     "profiles",
     "require_sound",
     "require_types",
     "rules_for",
+    "show_expression",
 ]

@@ -88,6 +88,12 @@ class Cells:
         group = self.group(node)
         return GroupRef(index=self.groups.index(group)) if group in self.groups else None
 
+    def column_group(self, found: Found) -> GroupRef | None:
+        """Return the group that consists of a column alone, or None."""
+        plain = ColumnRef(name=found.column.name)
+        hits = (i for i, (typed, owner) in enumerate(self.groups) if owner == found.input and typed.expression == plain)
+        return next((GroupRef(index=index) for index in hits), None)
+
     def note(self, typed: Typed, use: Use) -> None:
         """Record a use of every column that an expression reads."""
         for key in typed.columns:

@@ -194,32 +194,33 @@ class _Reading:
             )
         return found
 
-    def _reference(self, node: exp.Expr) -> GroupRef | AggregateRef:
-        """Return what a name or call in HAVING or ORDER BY means. An alias of SELECT wins over a column, as in DuckDB."""
-        node = unwrap(node)
-        if isinstance(node, exp.Column) and not node.table:
-            for item in self.select:
-                if item.name.lower() == node.name.lower():
-                    return item.source
-        return self._cell(node)
+    def _alias(self, node: exp.Expr) -> GroupRef | AggregateRef | None:
+        if not isinstance(node, exp.Column) or node.table:
+            return None
+        return next((item.source for item in self.select if item.name.lower() == node.name.lower()), None)
 
-    def _typed_reference(self, node: exp.Expr) -> Typed:
-        reference = self._reference(node)
+    def _having_reference(self, node: exp.Expr) -> Typed:
+        """Return what a name or call in HAVING means. A grouped column wins over an alias, as in DuckDB."""
+        node = unwrap(node)
+        alias = self._alias(node)
+        found = self.scope.lookup(node) if alias is not None else None
+        grouped = self.cells.column_group(found) if found is not None else None
+        reference = grouped or alias or self._cell(node)
         return Typed(reference, self.cells.type_of(reference))
 
     def _read_having(self) -> Expression | None:
         having = self._tree.args.get("having")
         if having is None:
             return None
-        return _CellReader(self.question, self._typed_reference).condition(having.this).expression
+        return _CellReader(self.question, self._having_reference).condition(having.this).expression
 
     def _read_order(self) -> list[Order]:
         order = self._tree.args.get("order")
         terms = []
         for term in order.expressions if order is not None else ():
             node = unwrap(term.this)
-            target = self._ordinal(node) if isinstance(node, exp.Literal) and not node.is_string else node
-            by = self._cell(target) if target is not node else self._reference(node)
+            ordinal = isinstance(node, exp.Literal) and not node.is_string
+            by = self._cell(self._ordinal(node)) if ordinal else self._alias(node) or self._cell(node)
             terms.append(Order(by=by, descending=bool(term.args.get("desc")), nulls_first=bool(term.args.get("nulls_first"))))
         return terms
 

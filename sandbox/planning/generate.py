@@ -25,6 +25,7 @@ from sandbox.model.expression import (
 Parameter = int | float | str | bool | Decimal | datetime.date | datetime.datetime
 
 _INTEGER_MAX = 2**31 - 1
+_MAX_DIGITS = 38
 
 
 def quote(name: str) -> str:
@@ -102,6 +103,8 @@ class Writer:
                 value, kind = number, "INTEGER" if abs(number) <= _INTEGER_MAX else "BIGINT"
             case "decimal":
                 value = Decimal(literal.value)
+                if not value.is_finite() or len(value.as_tuple().digits) > _MAX_DIGITS:
+                    raise ValueError
                 kind = decimal_type(value)
             case "boolean":
                 value, kind = literal.value == "true", "BOOLEAN"

@@ -97,10 +97,12 @@ def place(question: Question, node: exp.Expr) -> int:
     own = node.meta.get("start")
     if isinstance(own, int):
         return own
-    start: int = min((child.meta["start"] for child in node.walk() if "start" in child.meta), default=0)
+    lowest: int = min((child.meta["start"] for child in node.walk() if "start" in child.meta), default=0)
     if isinstance(node, exp.Case):
-        return max((token.start for token in question.tokens if token.upper == "CASE" and token.start <= start), default=start)
-    return start
+        return max(
+            (token.start for token in question.tokens if token.upper == "CASE" and token.start <= lowest), default=lowest
+        )
+    return lowest
 
 
 def unwrap(node: exp.Expr) -> exp.Expr:

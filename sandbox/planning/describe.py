@@ -1,0 +1,180 @@
+"""A plan in words: what each provider reads and returns, what is joined, what the gate will check, what the answer holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal as OneOf
+
+from sandbox.model.expression import (
+    AggregateRef,
+    Case,
+    ColumnRef,
+    Compare,
+    DateTrunc,
+    Expression,
+    FloorDivide,
+    GroupRef,
+    In,
+    IsNull,
+    Literal,
+    Logic,
+    Not,
+)
+from sandbox.model.plan import Aggregate, GateRules, Order, Plan, PlanInput
+from sandbox.planning.generate import columns_of
+
+Step = OneOf["read", "filter", "return", "drop", "join", "cells", "gate", "answer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of a description. subject: the provider, or the operator or gate, that does it."""
+
+    step: Step
+    subject: str
+    text: str
+
+
+def describe(plan: Plan) -> tuple[Line, ...]:
+    """Return a plan's steps in order, for people. Who learns what and what policies say is not part of it."""
+    lines = [line for part in plan.inputs for line in _provider(plan, part)]
+    key = ", ".join(f"{part.alias}.{'+'.join(part.key)}" for part in plan.inputs)
+    lines.append(Line(step="join", subject=plan.operator, text=f"joins blinded keys of domain {plan.key_domain.name}: {key}"))
+    lines.append(Line(step="cells", subject=plan.operator, text=_cells(plan)))
+    lines += [Line(step="gate", subject=plan.gate, text=text) for text in _rules(plan.rules)]
+    lines += [Line(step="answer", subject=plan.gate, text=text) for text in _answer(plan)]
+    return tuple(lines)
+
+
+def show_expression(plan: Plan, expression: Expression) -> str:
+    """Return an expression of a plan as people read it; references appear by the group's or aggregate's name."""
+    match expression:
+        case Literal():
+            text = _literal(expression)
+        case ColumnRef():
+            text = expression.name
+        case GroupRef():
+            text = plan.groups[expression.index].name
+        case AggregateRef():
+            text = _aggregate(plan, plan.aggregates[expression.index])
+        case Compare():
+            text = f"{show_expression(plan, expression.left)} {expression.op} {show_expression(plan, expression.right)}"
+        case In():
+            options = ", ".join(_literal(option) for option in expression.options)
+            text = f"{show_expression(plan, expression.operand)} {'NOT ' * expression.negated}IN ({options})"
+        case IsNull():
+            text = f"{show_expression(plan, expression.operand)} IS {'NOT ' * expression.negated}NULL"
+        case Logic():
+            text = f" {expression.op.upper()} ".join(_bracketed(plan, term) for term in expression.terms)
+        case Not():
+            text = f"NOT {_bracketed(plan, expression.operand)}"
+        case FloorDivide():
+            text = f"{show_expression(plan, expression.operand)} // {expression.divisor}"
+        case DateTrunc():
+            text = f"date_trunc('{expression.unit}', {show_expression(plan, expression.operand)})"
+        case Case():
+            text = _case(plan, expression)
+    return text
+
+
+def _provider(plan: Plan, part: PlanInput) -> list[Line]:
+    read = [*part.key, *_columns(part)]
+    lines = [
+        Line(step="read", subject=part.provider, text=f"reads {', '.join(read)} of {part.asset} (version {part.asset_version})")
+    ]
+    for condition in part.filters:
+        lines.append(Line(step="filter", subject=part.provider, text=f"keeps rows where {show_expression(plan, condition)}"))
+    returned = ["rows"]
+    for measure in part.measures:
+        returned.append(f"values of {measure.column}")
+        if measure.needs_sum:
+            returned.append(f"sum of {measure.column} (between {measure.lowest} and {measure.highest}, scale {measure.scale})")
+        if measure.needs_squares:
+            returned.append(f"sum of squares of {measure.column}")
+    by = "".join(f" and {show_expression(plan, group.expression)}" for group in part.groups)
+    lines.append(Line(step="return", subject=part.provider, text=f"sends, encrypted, for each key{by}: {', '.join(returned)}"))
+    clipped = [measure.column for measure in part.measures if measure.clip]
+    if clipped:
+        lines.append(Line(step="return", subject=part.provider, text=f"clips to the declared bounds: {', '.join(clipped)}"))
+    prefix = f"{part.asset}."
+    dropped = [name.removeprefix(prefix) for name in plan.dropped if name.startswith(prefix)]
+    if dropped:
+        lines.append(Line(step="drop", subject=part.provider, text=f"does not read {', '.join(dropped)}"))
+    return lines
+
+
+def _columns(part: PlanInput) -> list[str]:
+    expressions = (*part.filters, *(group.expression for group in part.groups))
+    names = sorted(set().union(*(columns_of(item) for item in expressions)))
+    return list(dict.fromkeys((*names, *(measure.column for measure in part.measures))))
+
+
+def _cells(plan: Plan) -> str:
+    groups = ", ".join(group.name for group in plan.groups)
+    aggregates = ", ".join(_aggregate(plan, aggregate) for aggregate in plan.aggregates)
+    return f"computes, on ciphertext, {aggregates} " + (f"for each {groups}" if groups else "over all joined rows")
+
+
+def _rules(rules: GateRules) -> list[str]:
+    lines = [
+        f"profile {rules.profile}, version {rules.version}",
+        f"at least {rules.min_keys} keys in a cell, {rules.min_contributors} with a value behind each aggregate",
+        f"at least {rules.min_pattern} keys to a pattern of groups, {rules.min_list} rows to a provider's list",
+        f"at least {rules.min_difference} keys of difference to every earlier release",
+    ]
+    shares = [
+        (rules.dominance_1, "the largest contributor holds at most {} % of a sum"),
+        (rules.dominance_2, "the two largest contributors hold at most {} % of a sum"),
+        (rules.p_percent, "no contribution can be estimated to within {} %"),
+    ]
+    return lines + [text.format(figure) for figure, text in shares if figure is not None]
+
+
+def _answer(plan: Plan) -> list[str]:
+    lines = [f"columns: {', '.join(item.name for item in plan.select)}; cells that fail a check stay as NULL with a reason"]
+    if plan.having is not None:
+        lines.append(f"then keeps rows where {show_expression(plan, plan.having)}")
+    if plan.order_by:
+        lines.append(f"then sorts by {', '.join(_order(plan, order) for order in plan.order_by)}")
+    if plan.limit is not None:
+        lines.append(f"then keeps the first {plan.limit} rows")
+    return [*lines, f"goes to {', '.join(plan.recipients)} for {plan.purpose}"]
+
+
+def _order(plan: Plan, order: Order) -> str:
+    nulls = "FIRST" if order.nulls_first else "LAST"
+    return f"{show_expression(plan, order.by)}{' DESC' * order.descending} NULLS {nulls}"
+
+
+def _aggregate(plan: Plan, aggregate: Aggregate) -> str:
+    if aggregate.function == "count_rows":
+        return "COUNT(*)"
+    if aggregate.function == "count_keys" or aggregate.input is None or aggregate.measure is None:
+        return "COUNT(DISTINCT key)"
+    part = plan.inputs[aggregate.input]
+    return f"{aggregate.function.upper()}({part.alias}.{part.measures[aggregate.measure].column})"
+
+
+def _case(plan: Plan, expression: Case) -> str:
+    branches = "".join(
+        f" WHEN {show_expression(plan, branch.condition)} THEN {_literal(branch.result)}" for branch in expression.branches
+    )
+    otherwise = "" if expression.otherwise is None else f" ELSE {_literal(expression.otherwise)}"
+    return f"CASE{branches}{otherwise} END"
+
+
+def _bracketed(plan: Plan, expression: Expression) -> str:
+    text = show_expression(plan, expression)
+    return f"({text})" if isinstance(expression, Logic | Not) else text
+
+
+def _literal(literal: Literal) -> str:
+    match literal.type:
+        case "null":
+            return "NULL"
+        case "text":
+            return "'" + literal.value.replace("'", "''").replace("\n", " ").replace("\r", " ") + "'"
+        case "date" | "timestamp":
+            return f"{literal.type.upper()} '{literal.value}'"
+        case _:
+            return literal.value
