@@ -12,8 +12,8 @@ from protocols.primitives.bigint import limbs_for, read_mpz, to_limbs
 from protocols.primitives.engine import Limbs, Modulus, get_engine
 from protocols.primitives.rng import Rng, below
 
-# Measured: beyond a few MiB a prime, longer windows save no more than what their cache misses cost.
-_BUDGET_BYTES = TABLE_BUDGET_BYTES // 16
+# A prime: longer windows save little more than what their cache misses cost.
+_BUDGET_BYTES = TABLE_BUDGET_BYTES // 4
 
 
 class _UniformNoise:
