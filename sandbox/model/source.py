@@ -9,6 +9,16 @@ from sandbox.model.expression import ColumnType
 
 SourceKind = OneOf["csv", "parquet", "duckdb", "frame"]
 
+KINDS: dict[str, SourceKind] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".duckdb": "duckdb",
+    ".ddb": "duckdb",
+}
+
 
 class SourceSpec(Document, frozen=True, kw_only=True):
     """How to open one table in place.

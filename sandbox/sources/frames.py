@@ -29,7 +29,7 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
 
 
 def settle(table: pa.Table) -> tuple[pa.Table, tuple[tuple[str, str], ...]]:
-    """Return the usable columns in types that DuckDB reads, and (name, type) of the others. Raises Fault for none, or no rows."""
+    """Return the columns in types that DuckDB reads, and (name, type) of the others. Raises Fault for no columns or rows."""
     check_names(table.column_names)
     kept: dict[str, pa.ChunkedArray] = {}
     left_out: list[tuple[str, str]] = []

@@ -194,10 +194,13 @@ def _first_line(
     return f", first at line {line}"
 
 
-def create_view(connection: duckdb.DuckDBPyConnection, relation: str, columns: tuple[TypedColumn, ...]) -> None:
-    """Make the table visible under its fixed name, `source`."""
+def create_view(
+    connection: duckdb.DuckDBPyConnection, relation: str, columns: tuple[TypedColumn, ...]
+) -> list[tuple[str, str]]:
+    """Make the table visible under its fixed name, `source`; return its columns with DuckDB's types."""
     values = ", ".join(f"{column.value} AS {quoted(column.name)}" for column in columns)
     connection.execute(f"CREATE VIEW source AS SELECT {values} FROM {relation}")  # noqa: S608
+    return [(str(row[0]), str(row[1])) for row in connection.execute("DESCRIBE source").fetchall()]
 
 
 def _text(value: str) -> str:

@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 
 from sandbox.model.expression import ColumnType
-from sandbox.model.source import SourceKind, SourceSpec
+from sandbox.model.source import KINDS, SourceSpec
 from sandbox.sources import frames
 from sandbox.sources.columns import quoted
 from sandbox.sources.faults import SourceFault
@@ -26,15 +26,6 @@ if TYPE_CHECKING:
 Statement = str | tuple[str, Sequence[Parameter]]
 Cancellation = Callable[[], bool]
 
-KINDS: dict[str, SourceKind] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".duckdb": "duckdb",
-    ".ddb": "duckdb",
-}
 MAX_TEXT_BYTES = 4096
 
 
@@ -56,6 +47,7 @@ class Source:
         found = self._run(spec, (), inspect=True, is_cancelled=is_cancelled).found
         columns = tuple((str(name), cast(ColumnType, kind)) for name, kind in found["columns"])
         self._rows = int(found["rows"])
+        self._sql_types = {str(name): str(kind) for name, kind in found["sql_types"]}
         self.left_out: tuple[tuple[str, str], ...] = tuple((str(name), str(kind)) for name, kind in found["left_out"])
         self.spec = msgspec.structs.replace(spec, encoding=found["encoding"], delimiter=found["delimiter"], types=columns)
 
@@ -65,6 +57,10 @@ class Source:
     def schema(self) -> tuple[tuple[str, ColumnType], ...]:
         """Return (name, type) per column, in the source's order."""
         return self.spec.types
+
+    def sql_types(self) -> dict[str, str]:
+        """Return DuckDB's type of each column of `source`, such as BIGINT, DECIMAL(10,2), VARCHAR, TIMESTAMP."""
+        return dict(self._sql_types)
 
     def rows(self) -> int:
         """Return the number of rows. The provider's own knowledge: not to be sent anywhere."""

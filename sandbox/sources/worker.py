@@ -82,10 +82,10 @@ def answer(request: Request, source: BinaryIO, sink: BinaryIO) -> dict[str, obje
         }
     else:
         columns = reading.resolve(connection, opened, request)
-    reading.create_view(connection, opened.relation, columns)
+    sql_types = reading.create_view(connection, opened.relation, columns)
     for number, (text, values) in enumerate(request.statements, start=1):
         run(connection, number, text, values, sink)
-    return found
+    return found | {"sql_types": sql_types}
 
 
 def run(connection: duckdb.DuckDBPyConnection, number: int, text: str, values: tuple[Parameter, ...], sink: BinaryIO) -> None:
