@@ -30,7 +30,10 @@ def record_of(
         version=1,
         plan_digest=plan.digest(),
         key_domain=plan.key_domain.name,
-        inputs=tuple(RecordedInput(input=entry, trimmed=index in trimmed) for index, entry in enumerate(plan.inputs)),
+        inputs=tuple(
+            RecordedInput(input=entry, trimmed=index in trimmed, min_pattern=plan.rules.min_pattern)
+            for index, entry in enumerate(plan.inputs)
+        ),
         groups=plan.groups,
         aggregates=plan.aggregates,
         cells=(*seen, *unseen),

@@ -99,6 +99,7 @@ class RecordedInput(Document, frozen=True, kw_only=True):
 
     input: PlanInput
     trimmed: bool
+    min_pattern: int
 
 
 class ReleaseRecord(Document, frozen=True, kw_only=True):

@@ -1,10 +1,22 @@
-"""Difference to every earlier release ≥ k contributors, else the aggregate is withheld (DIFFERENCE)."""
+"""What all released tables together let anyone compute has at least k contributors, or none (DIFFERENCE).
+
+Nested filters, N and N−1, roll-ups and re-grouped bands are all one thing: a combination of released cells that is the
+indicator of a population. Each released cell is a vector over atoms, kept in an exact row space per kind of number (counts;
+amounts of one measure); a new aggregate is released if no population of 1..k−1 contributors becomes computable with it.
+Aggregates are tried one after the other, by labels and in the question's order, so the choice never depends on their
+values' size. What cannot be decided is withheld as inconclusive.
+Source: Hundepool et al., Statistical Disclosure Control (2012), chapter 4 (linked tables); Fellegi, J. Am. Stat. Assoc. 67
+(1972), on combinations of released counts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sandbox.gate.history.comparable import earlier
+from sandbox.gate.history.domains import BeyondModel
+from sandbox.gate.history.judge import Judge
 from sandbox.model.decision import Verdict
 from sandbox.model.plan import GateRules
 from sandbox.model.product import ReleaseRecord
@@ -21,8 +33,37 @@ class Answer:
 
 
 def check(candidate: ReleaseRecord, history: Sequence[ReleaseRecord], *, rules: GateRules) -> Answer:
-    """Refuse nothing where there is no earlier release."""
-    if not history:
-        return Answer()
-    everything = [(position, count.aggregate) for position, cell in enumerate(candidate.cells) for count in cell.counts]
-    return Answer(refused=dict.fromkeys(everything, "inconclusive"), remark="earlier releases of these assets exist")
+    """Judge every aggregate that still stands against all comparable earlier releases."""
+    past = earlier(candidate, history, k=rules.min_difference)
+    if not past:
+        return Answer(remark="no comparable earlier release")
+    remark = f"{len(past)} comparable earlier releases"
+    standing = [(position, count) for position, cell in enumerate(candidate.cells) for count in cell.counts]
+    if _repeats(candidate, past):
+        return Answer(remark=f"{remark}; all of it was released before")
+    try:
+        judge = Judge((*past, candidate), k=rules.min_difference)
+    except BeyondModel as limit:
+        everything: dict[tuple[int, int], Verdict] = {
+            (position, count.aggregate): "inconclusive" for position, count in standing
+        }
+        return Answer(refused=everything, remark=f"{remark}; the difference to them cannot be decided: {limit}")
+    refused: dict[tuple[int, int], Verdict] = {}
+    for position, count in standing:
+        verdict = judge.add(position, count)
+        if verdict != "pass":
+            refused[position, count.aggregate] = verdict
+    return Answer(refused=refused, remark=remark)
+
+
+def _repeats(candidate: ReleaseRecord, past: Sequence[ReleaseRecord]) -> bool:
+    """The same question gave the same numbers before: nothing new becomes computable."""
+    return any(
+        (record.inputs, record.groups, record.aggregates) == (candidate.inputs, candidate.groups, candidate.aggregates)
+        and len(record.cells) == len(candidate.cells)
+        and all(
+            before.labels == now.labels and set(now.counts) <= set(before.counts)
+            for before, now in zip(record.cells, candidate.cells, strict=True)
+        )
+        for record in past
+    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from sandbox.gate.algebra import tells_count
 from sandbox.gate.cells import Cell
 from sandbox.model.plan import Aggregate, Plan
 
@@ -39,13 +40,6 @@ def check(plan: Plan, cell: Cell, standing: Collection[int]) -> tuple[int, ...]:
             else:
                 kept.add(aggregate.function)
     return tuple(sorted(withheld))
-
-
-def tells_count(functions: Collection[str]) -> bool:
-    """Return whether these functions of x, released for one population, give COUNT(x) away."""
-    held = set(functions)
-    sample, population = {"var_samp", "stddev_samp"}, {"var_pop", "stddev_pop"}
-    return "count" in held or {"sum", "avg"} <= held or bool(held & sample and held & population)
 
 
 def _measure(aggregate: Aggregate) -> tuple[int, int] | None:
