@@ -331,7 +331,7 @@ def _objects(values: Any) -> list[Any]:
 def _weight_array(weights: Any) -> npt.NDArray[Any]:
     if isinstance(weights, EncryptedArray):
         raise ParameterError("Paillier cannot multiply two ciphertexts: one factor must be plain")
-    return np.asarray(weights)
+    return ciphertexts.as_integers(weights)
 
 
 def _integers(values: Any, name: str) -> npt.NDArray[np.int64]:

@@ -16,7 +16,7 @@ from protocols.paillier.noise import SeededRng, gather
 from protocols.party import Mapper
 from protocols.primitives.bigint import read_mpz, to_limbs
 from protocols.primitives.engine import Limbs, Modulus
-from protocols.primitives.fixed_point import rows_text
+from protocols.primitives.fixed_point import is_integer, rows_text
 
 if TYPE_CHECKING:
     from protocols.paillier.keys import PublicKey
@@ -67,16 +67,9 @@ class Weights:
     """Plain integer weights: magnitudes and signs, in a shape of one or two dimensions."""
 
     def __init__(self, weights: Any) -> None:
-        array = np.asarray(weights)
-        if array.dtype.kind == "O":
-            numbers = [_integer(item) for item in array.ravel().tolist()]
-        elif array.dtype.kind in "iu":
-            numbers = array.ravel().tolist()
-        elif array.size == 0:
-            numbers = []
-        else:
-            raise ParameterError(f"weights must be integers, not {array.dtype}: scale fractions to integers first")
-        self._absolute = np.array([abs(number) for number in numbers], dtype=object).reshape(array.shape)
+        array = as_integers(weights)
+        numbers = array.ravel().tolist()
+        self._absolute = np.array([abs(int(number)) for number in numbers], dtype=object).reshape(array.shape)
         self.negative: npt.NDArray[np.bool_] = np.array([number < 0 for number in numbers], dtype=bool).reshape(array.shape)
         self.shape = array.shape
 
@@ -106,10 +99,19 @@ class Weights:
         return to_limbs(self._absolute.ravel().tolist(), width).reshape(*self.shape, width)
 
 
-def _integer(item: object) -> int:
-    if isinstance(item, bool | np.bool_) or not isinstance(item, int | np.integer):
-        raise ParameterError("weights must be integers: scale fractions to integers first")
-    return int(item)
+def as_integers(values: Any) -> npt.NDArray[Any]:
+    """Return an array of integers, of any integer dtype or Python integers. Raises ParameterError for anything else."""
+    if isinstance(values, np.ndarray):
+        array = values
+    else:
+        # Lists go in as objects: numpy would turn integers beyond 2^63 beside negative ones into floats.
+        array = np.array(values.to_numpy() if hasattr(values, "to_numpy") else values, dtype=object)
+    if array.dtype.kind in "iu":
+        return array
+    objects = array.astype(object)
+    if not all(is_integer(item) for item in objects.ravel().tolist()):
+        raise ParameterError("weights must be integers in an array without gaps: scale fractions to integers first")
+    return objects
 
 
 def power(ring: Modulus, rows: Limbs, weights: Weights) -> Limbs:

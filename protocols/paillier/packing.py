@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from protocols.errors import EncodingOverflow, ParameterError
-from protocols.primitives.fixed_point import check_scale, encode_bounded
+from protocols.primitives.fixed_point import check_scale, encode_bounded, is_integer, rows_text
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +114,21 @@ class Packing:
 
 def _bounded(column: Any, slot: Slot) -> list[int]:
     try:
-        array: npt.NDArray[Any] = np.asarray(column)
-        if array.dtype.kind == "f" and array.size:
-            raise ParameterError("encode fractions by the slot's scale first")
-        return encode_bounded(array if array.ndim == 1 and array.dtype.kind in "iu" else column, 1, slot.bound)
+        return encode_bounded(_integers(column), 1, slot.bound)
     except EncodingOverflow as error:
         raise EncodingOverflow(f"slot {slot.name!r}: {error}") from None
     except ParameterError as error:
         raise ParameterError(f"slot {slot.name!r}: {error}") from None
+
+
+def _integers(column: Any) -> npt.NDArray[Any]:
+    if not hasattr(column, "__len__"):
+        raise ParameterError("expected a column of encoded integers")
+    # A list goes in as objects: numpy would turn integers beyond 2^63 beside negative ones into floats.
+    array: npt.NDArray[Any] = column if isinstance(column, np.ndarray) else np.array(list(column), dtype=object)
+    if array.dtype.kind in "iu":
+        return array
+    bad = [row for row, item in enumerate(array.ravel().tolist()) if not is_integer(item)]
+    if bad:
+        raise ParameterError(f"no integer in {rows_text(bad)}: encode fractions by the slot's scale first")
+    return array.astype(object)

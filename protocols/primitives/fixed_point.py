@@ -31,9 +31,14 @@ def rows_text(rows: Sequence[int]) -> str:
     return f"{len(rows)} rows ({shown}{', ...' if len(rows) > _SHOWN_ROWS else ''})"
 
 
+def is_integer(item: object) -> bool:
+    """Return whether an object is an integer of Python or numpy; booleans are not."""
+    return isinstance(item, int | np.integer) and not isinstance(item, bool)
+
+
 def check_scale(scale: int) -> int:
     """Return the scale as an int. Raises ParameterError unless it is a positive integer."""
-    if isinstance(scale, bool) or not isinstance(scale, int | np.integer) or scale < 1:
+    if not is_integer(scale) or scale < 1:
         raise ParameterError("a fixed-point scale is a positive integer, such as 2**16 or 10**2")
     return int(scale)
 

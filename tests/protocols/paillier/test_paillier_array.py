@@ -202,6 +202,10 @@ def test_shapes_that_do_not_fit(djn: Pair) -> None:
         lambda: a * [1, 2],
         lambda: a @ [1, 2],
         lambda: a @ [[1, 2, 3]],
+        lambda: a @ [[1], [1, 2], [3]],
+        lambda: a @ [True, False, True],
+        lambda: a @ [1.0, 2.0, 3.0],
+        lambda: a * None,
         lambda: a @ np.zeros((1, 1, 3), dtype=int),
         lambda: a.segment_sum([0, 2]),
         lambda: a.segment_sum([0, 2, 1, 3]),
@@ -262,6 +266,8 @@ def test_weighted_segment_sums_across_chunks(data: st.DataObject) -> None:
 def test_weights_wider_than_a_limb(djn: Pair) -> None:
     public_key, private_key = djn
     a = public_key.encrypt([3, -4], bound=4)
+    mixed = [2**63 + 1, -1]
+    assert private_key.decrypt(a @ mixed).tolist() == private_key.decrypt((a * mixed).sum()).tolist() == [3 * mixed[0] + 4]
     weights = [2**130 + 1, 2**65]
     assert private_key.decrypt(a @ weights).tolist() == [3 * weights[0] - 4 * weights[1]]
     assert private_key.decrypt(a * weights).tolist() == [3 * weights[0], -4 * weights[1]]

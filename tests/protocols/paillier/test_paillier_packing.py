@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -58,6 +60,15 @@ def test_columns_that_are_refused() -> None:
             packing.encode(columns)
     assert packing.encode([[], []]) == []
     assert packing.decode(packing.encode([np.array([-10], dtype=np.int8), [7]])) == {"s0": [-10], "s1": [7]}
+
+
+def test_integers_that_numpy_would_turn_into_floats() -> None:
+    packing = _packing([2**64], 1)
+    column = [2**63 + 1, -1, 2**64]
+    assert packing.decode(packing.encode([column])) == {"s0": column}
+    for fraction in (np.array([0.5]), [np.float32(1)], [Fraction(1, 2)], [[1]], 7):
+        with pytest.raises(ParameterError, match="'s0'"):
+            packing.encode([fraction])
 
 
 def test_declarations_that_are_refused() -> None:
