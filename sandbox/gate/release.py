@@ -18,7 +18,7 @@ from sandbox.gate.table import JudgedCell, OutputColumn
 from sandbox.model.decision import Finding, Reason
 from sandbox.model.expression import AggregateRef
 from sandbox.model.plan import Aggregate, Plan
-from sandbox.model.product import ReleaseRecord, WithheldCell
+from sandbox.model.product import NullMark, ReleaseRecord, WithheldCell
 
 AGGREGATE_CHECKS = (minimum_contributors, dominance)
 _Reasons = dict[int, Reason]
@@ -26,15 +26,18 @@ _Reasons = dict[int, Reason]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """What leaves the gate. rows: typed Python values, NULL as None. withheld and no_values: every NULL's reason, shown or cut.
+    """What leaves the gate. rows: typed Python values, NULL as None.
 
-    record: what the history must keep if this release is published. nothing_released: there were cells, and none has a value.
+    withheld and no_values: every NULL's reason, also of rows that HAVING or LIMIT leaves out. marks: the same by place, for
+    the rows that are shown. record: what the history must keep if this release is published. nothing_released: there were
+    cells, and none has a value.
     """
 
     columns: tuple[OutputColumn, ...]
     rows: tuple[tuple[Value, ...], ...]
     withheld: tuple[WithheldCell, ...]
     no_values: tuple[WithheldCell, ...]
+    marks: tuple[NullMark, ...]
     findings: tuple[Finding, ...]
     record: ReleaseRecord
     nothing_released: bool
@@ -129,15 +132,25 @@ def _assemble(plan: Plan, judged: Sequence[JudgedCell], findings: tuple[Finding,
     no_values: list[WithheldCell] = []
     for entry in _nulls(plan, judged):
         (no_values if entry.reason == "NO_VALUES" else withheld).append(entry)
+    shown = tables.arrange(plan, judged)
     return Release(
         columns=columns,
-        rows=tuple(tables.row(plan, cell) for cell in tables.arrange(plan, judged)),
+        rows=tuple(tables.row(plan, cell) for cell in shown),
         withheld=tuple(withheld),
         no_values=tuple(no_values),
+        marks=tuple(_marks(plan, shown)),
         findings=findings,
         record=record,
         nothing_released=bool(judged) and all(cell.wholly_withheld for cell in judged),
     )
+
+
+def _marks(plan: Plan, shown: Sequence[JudgedCell]) -> Iterable[NullMark]:
+    """Every explained NULL of the rows that are shown, by its place in the table."""
+    for row, cell in enumerate(shown):
+        for column, item in enumerate(plan.select):
+            if isinstance(item.source, AggregateRef) and item.source.index in cell.reasons:
+                yield NullMark(row=row, column=column, reason=cell.reasons[item.source.index])
 
 
 def _nulls(plan: Plan, judged: Iterable[JudgedCell]) -> Iterable[WithheldCell]:

@@ -18,6 +18,14 @@ class WithheldCell(Document, frozen=True, kw_only=True):
     reason: Reason
 
 
+class NullMark(Document, frozen=True, kw_only=True):
+    """Why one place of the released table is NULL. row and column count from 0."""
+
+    row: int
+    column: int
+    reason: Reason
+
+
 class ProductColumn(Document, frozen=True, kw_only=True):
     """One column of a product's payload. digits: decimals of a `decimal` column."""
 
@@ -73,6 +81,7 @@ class ProductCard(Document, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     withheld: tuple[WithheldCell, ...]
     no_values: tuple[WithheldCell, ...]
+    marks: tuple[NullMark, ...]
     dropped: tuple[DropCount, ...]
     lineage: tuple[str, ...]
     licence: str = ""

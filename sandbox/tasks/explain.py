@@ -51,7 +51,7 @@ class Explanation:
             for item in self.disclosure.learned
         ]
         cost = [
-            f"  {item.provider:<20} {item.ciphertexts} ciphertexts a row, {item.hops} hops, {item.bytes_per_row} bytes a row in all"
+            f"  {item.provider:<20} {item.ciphertexts} ciphertexts a row, {item.hops} hops, {item.bytes_per_row} bytes a row"
             for item in self.cost
         ]
         decided = [f"  {item.verdict:<12} {item.check}: {item.message}" for item in self.decision.findings]

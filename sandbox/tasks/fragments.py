@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 from protocols import join
 from sandbox.errors import SourceError
@@ -35,20 +36,18 @@ def run_fragment(
     text = [name for name, kind in found.columns if kind == "text"]
     source.check_text(text, is_cancelled=is_cancelled)
     try:
-        counted, table = source.query([checks, (found.rows.sql, found.rows.parameters)], is_cancelled=is_cancelled)
+        results: list[Any] = source.query([checks, (found.rows.sql, found.rows.parameters)], is_cancelled=is_cancelled)
     except SourceFault:
         # Values that break a declaration can make the second statement fail; then the first one says which and where.
-        (counted,) = source.query([checks], is_cancelled=is_cancelled)
-        require_sound(found, _counts(counted))
+        require_sound(found, _counts(source.query([checks], is_cancelled=is_cancelled)[0]))
         raise
-    counts = _counts(counted)
+    counts = _counts(results[0])
     require_sound(found, counts)
-    return LocalResult(rows=provider_rows(plan.inputs[index], plan.key_domain, table), counts=counts)
+    return LocalResult(rows=provider_rows(plan.inputs[index], plan.key_domain, results[1]), counts=counts)
 
 
-def _counts(table: object) -> dict[str, int]:
-    (row,) = table.to_pylist()  # type: ignore[attr-defined]
-    return {name: int(value) for name, value in row.items()}
+def _counts(table: Any) -> dict[str, int]:
+    return {name: int(value) for name, value in table.to_pylist()[0].items()}
 
 
 def _require_columns(found: Fragment, asset: Asset, source: Source) -> None:

@@ -48,7 +48,7 @@ class Product:
         """Return the released rows as a DataFrame; integer columns keep integers (nullable Int64 where they fit)."""
         import pandas as pd
 
-        frame = self.to_arrow().to_pandas()
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
         for name in frame.columns:
             values = frame[name]
             if values.dtype == object and _whole_numbers(values.tolist()):

@@ -108,12 +108,16 @@ def provider_rows(entry: PlanInput, domain: DomainDocument, table: Any) -> join.
 
 
 def _local_groups(columns: Sequence[list[Label]], rows: int) -> tuple[np.ndarray[Any, np.dtype[np.int64]], tuple[bytes, ...]]:
-    """Number the distinct label tuples in order of appearance; without GROUP BY there is one, the empty tuple."""
-    numbers: dict[Labels, int] = {}
-    groups = np.empty(rows, dtype=np.int64)
-    for row, labels in enumerate(zip(*columns, strict=True) if columns else [()] * rows):
-        groups[row] = numbers.setdefault(labels, len(numbers))
-    return groups, tuple(encode_labels(labels) for labels in numbers)
+    """Number the distinct label tuples; without GROUP BY there is one, the empty tuple.
+
+    In the order of their encodings: the pattern rule breaks ties by it, and a replay must come to the same rows.
+    """
+    tuples: list[Labels] = list(zip(*columns, strict=True)) if columns else [()] * rows
+    encoded = {labels: encode_labels(labels) for labels in set(tuples)}
+    ordered = sorted(encoded, key=encoded.__getitem__)
+    numbers = {labels: number for number, labels in enumerate(ordered)}
+    groups = np.fromiter((numbers[labels] for labels in tuples), dtype=np.int64, count=rows)
+    return groups, tuple(encoded[labels] for labels in ordered)
 
 
 def encode_labels(labels: Labels) -> bytes:

@@ -15,7 +15,7 @@ from sandbox.model.grant import SignedGrant, SignedRevocation
 from sandbox.model.plan import Plan
 from sandbox.model.policy import Policy
 from sandbox.model.product import ProductCard, ReleaseRecord
-from sandbox.tasks.lifecycle import TRANSITIONS, TaskState, move
+from sandbox.tasks.lifecycle import TaskState, move
 
 D = TypeVar("D")
 
@@ -93,8 +93,8 @@ class Records:
 
     def move_task(self, connection: sa.Connection, task: str, following: TaskState) -> None:
         """Move a task on. Raises StateError for a move that its life does not have."""
-        current = connection.scalar(sa.select(TASKS.c.state).where(TASKS.c.id == task))
-        if current not in TRANSITIONS:
+        current: TaskState | None = connection.scalar(sa.select(TASKS.c.state).where(TASKS.c.id == task))
+        if current is None:
             raise NotFound(f"there is no task {task}")
         changed = connection.execute(
             TASKS.update().where(TASKS.c.id == task, TASKS.c.state == current).values(state=move(task, current, following))

@@ -1,0 +1,73 @@
+"""The card and the payload of a product, from a release."""
+
+from __future__ import annotations
+
+from protocols import join
+from sandbox.gate.cells import CellTable
+from sandbox.gate.release import Release
+from sandbox.model.plan import Plan
+from sandbox.model.product import DropCount, ProductCard, ProductColumn, SourceNote
+
+
+def product_card(plan: Plan, table: CellTable, release: Release, *, licence: str = "") -> ProductCard:
+    """Return the card of a product: everything that its reader must know."""
+    k = plan.rules.min_keys
+    return ProductCard(
+        version=1,
+        title=plan.title,
+        purpose=plan.purpose,
+        recipients=plan.recipients,
+        operator=plan.operator,
+        gate=plan.gate,
+        sql=plan.sql,
+        plan_digest=plan.digest(),
+        sources=tuple(
+            SourceNote(
+                provider=entry.provider,
+                asset=entry.asset,
+                asset_version=entry.asset_version,
+                asset_digest=entry.asset_digest,
+                clipped=tuple(measure.column for measure in entry.measures if measure.clip),
+            )
+            for entry in plan.inputs
+        ),
+        method=f"encrypted join over {len(plan.inputs)} providers ({plan.protocol}), Paillier {plan.parameters.key_bits} bits, "
+        f"noise {plan.parameters.noise}, key domain {plan.key_domain.name}",
+        parameters=plan.parameters,
+        profile=plan.rules.profile,
+        profile_version=plan.rules.version,
+        rules=plan.rules,
+        columns=tuple(
+            ProductColumn(name=column.name, type=column.type.name, digits=column.type.digits) for column in release.columns
+        ),
+        rows=len(release.rows),
+        findings=release.findings,
+        withheld=release.withheld,
+        no_values=release.no_values,
+        marks=release.marks,
+        dropped=tuple(
+            DropCount(
+                provider=plan.inputs[note.input].provider,
+                asset=plan.inputs[note.input].asset,
+                keys=coarse(note.keys_removed, k),
+                rows=coarse(note.rows_removed, k),
+                groups=coarse(len(note.vanished), 1),
+            )
+            for note in table.notes
+        ),
+        lineage=(),
+        licence=licence,
+    )
+
+
+def coarse(count: int, k: int) -> str:
+    """Return a count as a card may show it: `0`, `fewer than k`, or itself."""
+    return f"fewer than {k}" if 0 < count < k else str(count)
+
+
+def disclosure_of(params: join.JoinParams) -> list[dict[str, str]]:
+    """Return who learned what as plain records."""
+    return [
+        {"who": item.who, "fact": item.fact, "about": item.about, "visibility": item.visibility}
+        for item in join.disclosure(params).learned
+    ]
