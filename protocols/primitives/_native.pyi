@@ -1,0 +1,47 @@
+"""The compiled kernels (native/bindings.cpp): shapes are checked, values are the caller's (native_engine.py)."""
+
+import numpy as np
+import numpy.typing as npt
+
+Limbs = npt.NDArray[np.uint64]
+
+def available_paths() -> list[str]:
+    """Return the paths that this processor can run, the fastest first."""
+
+def processor_features() -> list[str]:
+    """Return the processor features in use that were found."""
+
+class Modulus:
+    """Arithmetic modulo one odd number, on one path. Immutable; its methods release the GIL."""
+
+    def __init__(self, path: str, value: Limbs, root: Limbs) -> None:
+        """Prepare it: value (limbs,), root (r,) with value = root², or (0,) if there is none."""
+
+    @property
+    def limbs(self) -> int: ...
+    def first_unreduced(self, a: Limbs) -> int:
+        """Return the first row that is not below the modulus, or -1."""
+
+    def multiply(self, a: Limbs, b: Limbs) -> Limbs: ...
+    def power(self, bases: Limbs, exponents: Limbs, exponent_bits: int) -> Limbs:
+        """Return powers, by a schedule that depends on exponent_bits alone; no exponent is longer than that."""
+
+    def product(self, a: Limbs, starts: npt.NDArray[np.int64]) -> Limbs: ...
+    def multi_power(
+        self, bases: Limbs, magnitudes: Limbs, negative: npt.NDArray[np.bool_], weight_bits: int
+    ) -> tuple[Limbs, Limbs]:
+        """Return the products over the weights that are not negative, and over those that are: (k, limbs) each."""
+
+class FixedBase:
+    """Powers of one base from tables. Immutable; `power` releases the GIL."""
+
+    def __init__(self, modulus: Modulus, base: Limbs, exponent_bits: int, window_bits: int) -> None: ...
+    @staticmethod
+    def table_bytes(modulus: Modulus, exponent_bits: int, window_bits: int) -> int:
+        """Return what tables with that window would take."""
+
+    @property
+    def window_bits(self) -> int: ...
+    @property
+    def size_bytes(self) -> int: ...
+    def power(self, exponents: Limbs) -> Limbs: ...
