@@ -255,27 +255,31 @@ def _bounds(writer: Writer, measure: Measure) -> tuple[str, str]:
 
 
 def _integer(writer: Writer, measure: Measure) -> str:
-    """Return the expression of value -> integer: round half to even of value · scale, clipped where that is declared."""
+    """Return the expression of value -> integer: round half to even of value · scale, within the declared bounds.
+
+    Beyond them it is the bound where clipping is declared, else NULL, so that no sum can overflow: `checks` has counted those
+    rows and refused the job.
+    """
     name = quote(measure.column)
     if not measure.needs_sum:
         return name
+    low, high = _bounds(writer, measure)
     if measure.type == "float":
-        value = f"CAST({name} AS DOUBLE)"
-        if measure.clip:
-            low, high = _bounds(writer, measure)
-            value = f"CASE WHEN {value} < {low} THEN {low} WHEN {value} > {high} THEN {high} ELSE {value} END"
-        return f"CAST(round_even(({value}) * {writer.bind(measure.scale, 'DOUBLE')}, 0) AS HUGEINT)"
-    if measure.type == "integer":
-        scaled = f"CAST({name} AS HUGEINT)"
-        if measure.scale != 1:
-            scaled = f"{scaled} * {writer.bind(measure.scale, 'HUGEINT')}"
+        scaled = f"CAST(round_even(CAST({name} AS DOUBLE) * {writer.bind(measure.scale, 'DOUBLE')}, 0) AS HUGEINT)"
+    elif measure.type == "integer":
+        scaled = f"CAST({name} AS HUGEINT) * {writer.bind(measure.scale, 'HUGEINT')}"
     else:
         product = f"{name} * {writer.bind(measure.scale, f'DECIMAL({len(str(measure.scale))},0)')}"
         scaled = f"CAST(round_even({product}, 0) AS HUGEINT)"
     if not measure.clip:
-        return scaled
-    low, high = (writer.bind(round(Fraction(end or 0) * measure.scale), "HUGEINT") for end in (measure.lowest, measure.highest))
-    return f"CASE WHEN {scaled} < {low} THEN {low} WHEN {scaled} > {high} THEN {high} ELSE {scaled} END"
+        return f"CASE WHEN {name} >= {low} AND {name} <= {high} THEN {scaled} END"
+    lowest, highest = (writer.bind(_scaled_end(measure, end), "HUGEINT") for end in (measure.lowest, measure.highest))
+    return f"CASE WHEN {name} < {low} THEN {lowest} WHEN {name} > {high} THEN {highest} ELSE {scaled} END"
+
+
+def _scaled_end(measure: Measure, end: str | None) -> int:
+    value = Fraction(end or 0)
+    return round(float(value) * measure.scale) if measure.type == "float" else round(value * measure.scale)
 
 
 def _outputs(plan: Plan, part: PlanInput) -> tuple[Output, ...]:

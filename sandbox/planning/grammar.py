@@ -9,8 +9,9 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ErrorLevel, ParseError, TokenError
 
 from sandbox.errors import QuestionError
+from sandbox.planning.accounting import check_accounted
 from sandbox.planning.question import MAX_NESTING, Question, Token
-from sandbox.planning.words import check_accounted, check_words, unexpected
+from sandbox.planning.words import check_words, unexpected
 
 _BINARY = {"this", "expression"}
 _ALLOWED: dict[type[exp.Expr], set[str]] = {
@@ -64,6 +65,20 @@ _ALLOWED: dict[type[exp.Expr], set[str]] = {
     exp.Ordered: {"this", "desc", "nulls_first"},
     exp.Limit: {"expression"},
 }
+_HINT = "accepted are groups, aggregates and plain conditions"
+_UNKNOWN: dict[type[exp.Expr], tuple[str, str]] = {
+    exp.Dot: ("a dot after something that is no table's name", "write t.column"),
+    exp.Column: ("a name of more than two parts", "write t.column"),
+    exp.Table: ("this form of table is not accepted", "write provider.table t JOIN provider.table s ON t.key = s.key"),
+    exp.TableAlias: ("an alias with a list of columns", "write provider.table t"),
+    exp.In: ("IN needs a list of literals", "write t.column IN ('a', 'b')"),
+    exp.Subquery: ("sub-queries are not accepted", "ask one flat SELECT"),
+    exp.Join: (
+        "this kind of join is not accepted",
+        "only inner joins over the full key: JOIN provider.table t ON t.key = s.key",
+    ),
+    exp.Select: ("a clause that is not accepted", "SELECT, FROM, JOIN … ON, WHERE, GROUP BY, HAVING, ORDER BY, LIMIT"),
+}
 _KEYWORD_OF: dict[type[exp.Expr], set[str]] = {
     exp.Boolean: {"TRUE", "FALSE"},
     exp.Null: {"NULL"},
@@ -77,13 +92,9 @@ def parse(question: Question) -> exp.Select:
     tree = _parse(question)
     if not isinstance(tree, exp.Select):
         raise question.error(0, "this is not a SELECT", "write SELECT … FROM … JOIN …")
-    positions: set[int] = set()
+    check_accounted(question, tree)
     for node in tree.walk():
         _check_node(question, node)
-        start = node.meta.get("start") if isinstance(node, exp.Identifier | exp.Func) else None
-        if isinstance(start, int):
-            positions.add(start)
-    check_accounted(question, positions)
     return tree
 
 
@@ -97,7 +108,10 @@ def place(question: Question, node: exp.Expr) -> int:
     own = node.meta.get("start")
     if isinstance(own, int):
         return own
-    lowest: int = min((child.meta["start"] for child in node.walk() if "start" in child.meta), default=0)
+    starts: list[int] = [child.meta["start"] for child in node.walk() if "start" in child.meta]
+    if not starts:
+        return place(question, node.parent) if node.parent is not None else 0
+    lowest = min(starts)
     if isinstance(node, exp.Case):
         return max(
             (token.start for token in question.tokens if token.upper == "CASE" and token.start <= lowest), default=lowest
@@ -158,14 +172,9 @@ def _syntax_error(question: Question, error: ParseError, places: dict[tuple[int,
 def _check_node(question: Question, node: exp.Expr) -> None:
     allowed = _ALLOWED.get(type(node))
     if allowed is None:
-        raise question.error(
-            place(question, node),
-            f"{node.key} is not part of the accepted language",
-            "use groups, aggregates and plain conditions",
-        )
+        problem, hint = _UNKNOWN.get(type(node), (f"{node.key.upper()} is not accepted", _HINT))
+        raise question.error(place(question, node), problem, hint)
     for name, value in node.args.items():
         if name not in allowed and value not in (None, False, []):
-            start = place(question, value) if isinstance(value, exp.Expr) else place(question, node)
-            raise question.error(start, f"{name.strip('_')} of {node.key} is not part of the accepted language", "leave it out")
-    if node.comments:
-        raise question.error(place(question, node), "comments are not accepted", "put remarks into the job's title")
+            problem, hint = _UNKNOWN.get(type(node), (f"this form of {node.key.upper()} is not accepted", _HINT))
+            raise question.error(place(question, value if isinstance(value, exp.Expr) else node), problem, hint)

@@ -16,6 +16,9 @@ _BEFORE_BRACKET = {
 }
 KEYWORDS = _CLAUSES | _BEFORE_BRACKET | {"IS", "NULL", "TRUE", "FALSE", "END"}
 
+RESERVED = KEYWORDS - {"FIRST", "LAST", "NULLS", "END"}
+_ITEMS = {"CASE", "END", "NOT", "NULL", "TRUE", "FALSE", "ASC", "DESC", "FIRST", "LAST"}
+
 _FUNCTION_HINT = (
     "accepted: COUNT, SUM, AVG, VAR_SAMP, VAR_POP, STDDEV_SAMP, STDDEV_POP of a column, and date_trunc('unit', column)"
 )
@@ -80,6 +83,12 @@ def _check_word(question: Question, before: Token, previous: Token, token: Token
         if called:
             raise question.error(token.start, "methods are not accepted", _FUNCTION_HINT)
         return
+    if previous.kind in {"number", "string"} and word not in KEYWORDS:
+        raise unexpected(question, token)
+    if word == "AS" and (following.kind not in {"word", "quoted"} or following.upper in RESERVED or _opens(previous)):
+        raise question.error(
+            token.start, "AS without a name to give", "write expression AS name; quote a name that is a keyword"
+        )
     if word == "SELECT" and previous.text:
         raise question.error(token.start, "sub-queries are not accepted", "ask one flat SELECT")
     if word == "DISTINCT" and not (previous.text == "(" and before.upper == "COUNT"):
@@ -97,6 +106,11 @@ def _check_word(question: Question, before: Token, previous: Token, token: Token
         raise question.error(token.start, f"{token.text} is not a function that can be asked", _FUNCTION_HINT)
 
 
+def _opens(token: Token) -> bool:
+    """Whether no expression can end at a token."""
+    return (token.kind == "word" and token.upper in RESERVED - {"NULL", "TRUE", "FALSE"}) or token.text in {"", "(", ","}
+
+
 def _check_mark(question: Question, before: Token, previous: Token, token: Token, following: Token) -> None:
     if token.text == "*":
         if previous.text == "(" and before.upper == "COUNT" and following.text == ")":
@@ -104,6 +118,8 @@ def _check_mark(question: Question, before: Token, previous: Token, token: Token
         if previous.upper in {"SELECT", ",", "."}:
             raise question.error(token.start, "* would show raw columns", "select groups and aggregates by name")
         raise question.error(token.start, "* is accepted in COUNT(*) only", _FUNCTION_HINT)
+    if token.text == "," and (_ends_list(following) or _ends_list(previous) or previous.text == "(" or following.text == ")"):
+        raise question.error(token.start, "a comma without an item beside it", "separate items by single commas")
     if token.text == "-" and following.kind != "number":
         raise question.error(token.start, "- is accepted before a number only", "compare a column with a literal: t.x >= -5")
     if token.text == "-" and previous.kind in {"number", "string", "quoted"} | (
@@ -112,6 +128,13 @@ def _check_mark(question: Question, before: Token, previous: Token, token: Token
         raise question.error(token.start, "arithmetic is not accepted", "only // divides a column into bands")
     if token.text == ";" and following.text:
         raise question.error(following.start, "more than one statement", "ask one question at a time")
+
+
+def _ends_list(token: Token) -> bool:
+    """Whether a token can be no item of a list, seen from the comma beside it."""
+    if token.kind == "word":
+        return token.upper in KEYWORDS - _ITEMS
+    return token.kind == "mark" and token.text in {"", ",", ";", "."}
 
 
 def _check_strings(question: Question) -> None:
@@ -126,22 +149,6 @@ def _check_strings(question: Question) -> None:
     for name, bracket, unit in zip(question.tokens, question.tokens[1:], question.tokens[2:], strict=False):
         if name.kind == "word" and name.upper == "DATE_TRUNC" and bracket.text == "(" and unit.kind != "string":
             raise question.error(unit.start, "date_trunc needs its unit as a text literal", "date_trunc('month', t.day)")
-
-
-def check_accounted(question: Question, positions: set[int]) -> None:
-    """Raise QuestionError at a word that the parser took no notice of.
-
-    positions: offsets of the names and functions that the parsed tree holds. Keywords are judged by the tree itself.
-    """
-    padded = (Token("mark", "", 0), *question.tokens, Token("mark", "", len(question.sql)))
-    for previous, token, following in zip(padded, padded[1:], padded[2:], strict=False):
-        if token.start in positions or token.kind not in {"word", "quoted"}:
-            continue
-        if token.kind == "word" and token.upper in KEYWORDS and not is_name(previous, token, following):
-            continue
-        if token.kind == "word" and token.upper in {"DATE", "TIMESTAMP"} and following.kind == "string":
-            continue
-        raise unexpected(question, token)
 
 
 def unexpected(question: Question, token: Token | None) -> QuestionError:
