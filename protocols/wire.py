@@ -23,9 +23,12 @@ from protocols.message import Column, Message, columns_of, message_type
 MAGIC = b"PDS1"
 MAX_HEADER_BYTES = 1 << 20
 MAX_BODY_BYTES = 1 << 30
+MAX_ROW_BYTES = 1 << 20
 _PREFIX = struct.Struct("<4sIQ")
 # Schema, batch metadata, alignment and end-of-stream marker of an Arrow stream: what a body may hold beside its columns.
 _ARROW_OVERHEAD_BYTES = 4096
+# MetadataVersion.V5 of the Arrow format; version 4 has a second way to declare compression.
+_ARROW_V5 = 4
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -162,8 +165,10 @@ def _decode_columns(declared: dict[str, Column], envelope: Envelope, body: memor
         if len(body) or envelope.rows:
             raise ParameterError("the frame carries columns that its message does not have")
         return {}
-    if any(not 1 <= width <= 1 << 20 for width in envelope.widths):
-        raise ParameterError("the frame declares an impossible column width")
+    for (name, column), width in zip(declared.items(), envelope.widths, strict=True):
+        fixed = np.dtype(column.kind).itemsize if column.width is None else column.width
+        if not 1 <= width <= MAX_ROW_BYTES or (fixed and width != fixed):
+            raise ParameterError(f"the frame declares column {name} with rows of {width} bytes")
     expected = envelope.rows * sum(envelope.widths)
     if not expected <= len(body) <= expected + _ARROW_OVERHEAD_BYTES + 64 * len(declared):
         raise ParameterError(f"the frame's body of {len(body)} bytes does not hold the {envelope.rows} rows declared")
@@ -190,25 +195,32 @@ def _decode_columns(declared: dict[str, Column], envelope: Envelope, body: memor
 def _read_single_batch(body: memoryview, schema: Any) -> Any:
     try:
         reader = pa.ipc.MessageReader.open_stream(pa.py_buffer(body))
-        reader.read_next_message()
-        if _is_compressed(bytes(reader.read_next_message().metadata)):
-            raise ParameterError("the frame's body is compressed")
-        stream = pa.ipc.open_stream(pa.py_buffer(body))
-        if not stream.schema.equals(schema, check_metadata=True):
+        if not pa.ipc.read_schema(reader.read_next_message()).equals(schema, check_metadata=True):
             raise ParameterError("the frame's columns are not of the declared types")
-        batches = list(stream)
-        if len(batches) != 1:
+        message = reader.read_next_message()
+        if message.type != "record batch" or not _is_plain(bytes(message.metadata)):
+            raise ParameterError("the frame's body is not one uncompressed batch")
+        if _has_more(reader):
             raise ParameterError("the frame's body is not exactly one batch")
-        batches[0].validate(full=True)
+        batch = pa.ipc.read_record_batch(message, schema)
+        batch.validate(full=True)
     except (pa.ArrowException, OSError, StopIteration, struct.error, EOFError):
         raise ParameterError("the frame's body is malformed") from None
-    return batches[0]
+    return batch
 
 
-def _is_compressed(metadata: bytes) -> bool:
-    """Tell whether an Arrow record-batch header declares buffer compression (Arrow format, Message.fbs).
+def _has_more(reader: Any) -> bool:
+    try:
+        reader.read_next_message()
+    except StopIteration:
+        return False
+    return True
 
-    Looked up by hand since a compressed body is unpacked by the reader before anything else can be checked.
+
+def _is_plain(metadata: bytes) -> bool:
+    """Tell whether an Arrow message of version 5 declares no compression, in either place that a reader heeds.
+
+    Looked up by hand (Arrow format, Message.fbs) since a compressed body is unpacked before anything else can be checked.
     """
 
     def field(table: int, slot: int) -> int | None:
@@ -219,8 +231,9 @@ def _is_compressed(metadata: bytes) -> bool:
         return table + offset if offset else None
 
     message = struct.unpack_from("<I", metadata, 0)[0]
-    header = field(message, 2)
-    if header is None:
-        return True
-    batch = header + struct.unpack_from("<I", metadata, header)[0]
-    return field(batch, 3) is not None
+    version, header, extra = field(message, 0), field(message, 2), field(message, 4)
+    if version is None or header is None or extra is not None:
+        return False
+    if struct.unpack_from("<h", metadata, version)[0] != _ARROW_V5:
+        return False
+    return field(header + struct.unpack_from("<I", metadata, header)[0], 3) is None

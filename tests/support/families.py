@@ -1,66 +1,176 @@
-"""Small, complete runs of every protocol family, for the suite that all roles pass."""
+"""Small, complete runs of every protocol family, for the suite that all roles pass, and the pieces to vary them."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
+from support import join_oracle
 from support.deterministic import DeterministicRng
 
-from protocols import join, paillier
-from protocols.party import Party
+from protocols import join, paillier, psi
+from protocols.join.messages import SealedLabels
+from protocols.message import Message
+from protocols.party import Party, Send, Step
+from protocols.psi import oprf
 from protocols.psi.keys import KeyDomain, encode_keys
+from protocols.wire import encode_frame
 
 DOMAIN = KeyDomain(name="person", types=("integer",))
+MEASURE = join.MeasureSpec(bound=100, sums=True, squares=True, signed=False, dominance=True)
 
 
 @functools.cache
-def insecure_key() -> paillier.PrivateKey:
+def insecure_key(seed: str = "families") -> paillier.PrivateKey:
     """One 512-bit key for all tests that only need some key."""
-    return paillier.generate_insecure_keypair(key_bits=512, noise="djn", rng=DeterministicRng("families"))[1]
+    return paillier.generate_insecure_keypair(key_bits=512, noise="djn", rng=DeterministicRng(seed))[1]
+
+
+def join_params(providers: tuple[join.ProviderSpec, ...], **changes: Any) -> join.JoinParams:
+    """Parameters of a small join under `insecure_key`; `changes` replace fields."""
+    fields: dict[str, Any] = {
+        "plan": "sha256:contract",
+        "key_domain": DOMAIN,
+        "providers": providers,
+        "operator": "operator",
+        "gate": "gate",
+        "gate_key": insecure_key().public_key.fingerprint,
+        "key_bits": 512,
+        "noise": "djn",
+        "min_keys": 2,
+        "min_pattern": 1,
+        "min_list": 1,
+        "chunk_rows": 5,
+    }
+    return join.JoinParams(**(fields | changes))
+
+
+def provider_spec(name: str, **changes: Any) -> join.ProviderSpec:
+    """A list with repeating keys, opened multiplicities and no measures; `changes` replace fields."""
+    fields: dict[str, Any] = {"unique": False, "carries": False, "opens_multiplicity": True, "measures": ()}
+    return join.ProviderSpec(name=name, **(fields | changes))
+
+
+def join_rows(
+    raw: list[join_oracle.Row],
+    measures: int,
+    *,
+    labels: tuple[bytes, ...] = (b"0", b"1", b"2"),
+    domain: KeyDomain = DOMAIN,
+) -> join.ProviderRows:
+    """A provider's rows from raw ones (key, group, values)."""
+    table = join_oracle.local_rows(raw, measures)
+    flat = [(key, group, entry) for key, groups in table.items() for group, entry in groups.items()]
+    keys: Any = [key for key, _, _ in flat]
+    return join.ProviderRows(
+        keys=encode_keys([np.array(keys, dtype=np.int64) if domain.types == ("integer",) else keys], domain).keys,
+        groups=np.array([group for _, group, _ in flat], dtype=np.int64),
+        labels=labels,
+        multiplicities=np.array([entry["m"] for _, _, entry in flat], dtype=np.int64),
+        measures=tuple(
+            join.MeasureRows(
+                counts=np.array([entry["c"][number] for _, _, entry in flat], dtype=np.int64),
+                sums=[entry["s"][number] for _, _, entry in flat],
+                squares=[entry["q"][number] for _, _, entry in flat],
+            )
+            for number in range(measures)
+        ),
+    )
+
+
+def join_roles_of(
+    params: join.JoinParams, rows: dict[str, join.ProviderRows], *, seed: Any = None, key: paillier.PrivateKey | None = None
+) -> dict[str, Any]:
+    """All roles of one join: a provider for each entry of `rows`, the operator and the gate."""
+    common: dict[str, Any] = {"allow_insecure_key": True}
+    if seed is not None:
+        common["rng"] = DeterministicRng(seed)
+    roles: dict[str, Any] = {name: join.JoinProvider(name, params, own, **common) for name, own in rows.items()}
+    roles[params.operator] = join.JoinOperator(params.operator, params, **common)
+    roles[params.gate] = join.JoinGate(params.gate, params, key or insecure_key(), **common)
+    return roles
 
 
 def join_roles() -> dict[str, Party]:
     """Two providers with a dozen keys, one measure."""
-    key = insecure_key()
-    measure = join.MeasureSpec(bound=100, sums=True, squares=True, signed=False, dominance=True)
-    params = join.JoinParams(
-        plan="sha256:contract",
-        key_domain=DOMAIN,
-        providers=(
-            join.ProviderSpec(name="left", unique=False, carries=True, opens_multiplicity=False, measures=(measure,)),
-            join.ProviderSpec(name="right", unique=False, carries=False, opens_multiplicity=True, measures=()),
-        ),
-        operator="operator",
-        gate="gate",
-        gate_key=key.public_key.fingerprint,
-        key_bits=512,
-        noise="djn",
-        min_keys=2,
-        min_pattern=1,
-        min_list=1,
-        chunk_rows=5,
+    params = join_params(
+        (
+            provider_spec("left", carries=True, opens_multiplicity=False, measures=(MEASURE,)),
+            provider_spec("right"),
+        )
+    )
+    return join_roles_of(
+        params,
+        {
+            "left": join_rows([(key, key % 2, (key,)) for key in range(12)], 1),
+            "right": join_rows([(key, key % 2, ()) for key in range(4, 14)], 0),
+        },
     )
 
-    def rows(keys: range, measures: tuple[join.MeasureRows, ...]) -> join.ProviderRows:
-        count = len(keys)
-        return join.ProviderRows(
-            keys=encode_keys([np.arange(keys.start, keys.stop)], DOMAIN).keys,
-            groups=np.arange(count, dtype=np.int64) % 2,
-            labels=(b"even", b"odd"),
-            multiplicities=np.ones(count, dtype=np.int64),
-            measures=measures,
-        )
 
-    values = list(range(12))
-    amounts = join.MeasureRows(counts=np.ones(12, dtype=np.int64), sums=values, squares=[value**2 for value in values])
+def intersecting_roles(reveal: psi.two_party.Reveal, receivers: tuple[str, ...]) -> dict[str, Party]:
+    """Two lists with eight keys in common, in chunks."""
+    terms = psi.Terms(domain=DOMAIN, parties=("left", "right"), receivers=receivers, reveal=reveal)
+
+    def role(name: str, keys: range) -> Party:
+        return psi.Intersecting(name, terms, encode_keys([np.array(keys)], DOMAIN), chunk_rows=5)
+
+    return {"left": role("left", range(12)), "right": role("right", range(4, 14))}
+
+
+def oprf_roles() -> dict[str, Party]:
+    """A client with a dozen keys, in chunks."""
+    key = oprf.derive_key(bytes(range(32)), b"contract")
     return {
-        "left": join.JoinProvider("left", params, rows(range(12), (amounts,)), allow_insecure_key=True),
-        "right": join.JoinProvider("right", params, rows(range(4, 14), ()), allow_insecure_key=True),
-        "operator": join.JoinOperator("operator", params, allow_insecure_key=True),
-        "gate": join.JoinGate("gate", params, key, allow_insecure_key=True),
+        "client": psi.OprfClient("client", "server", DOMAIN, encode_keys([np.arange(12)], DOMAIN), chunk_rows=5),
+        "server": psi.OprfServer("server", "client", DOMAIN, key, max_rows=12, chunk_rows=5),
     }
 
 
-FAMILIES: dict[str, Callable[[], dict[str, Party]]] = {"join": join_roles}
+FAMILIES: dict[str, Callable[[], dict[str, Party]]] = {
+    "join": join_roles,
+    "psi-rows": lambda: intersecting_roles("rows", ("left", "right")),
+    "psi-count": lambda: intersecting_roles("count", ("left",)),
+    "psi-oprf": oprf_roles,
+}
+
+
+def some_frame_without_columns() -> bytes:
+    """A frame whose message has no columns."""
+    return encode_frame(SealedLabels(box=b"box"), session="00" * 16, sender="a", recipient="b", sequence=0, nonce="11" * 16)
+
+
+class Altered:
+    """A role whose messages are changed on their way out: what a peer sees of a party that does not follow the protocol.
+
+    change(recipient, message) returns what is sent instead, in order.
+    """
+
+    def __init__(self, role: Party, change: Callable[[str, Message], Iterable[Message]]) -> None:
+        self._role = role
+        self._change = change
+        self.name = role.name
+
+    @property
+    def state(self) -> str:
+        """The inner role's state."""
+        return self._role.state
+
+    def start(self) -> Step:
+        """Begin as the inner role does."""
+        return self._altered(self._role.start())
+
+    def receive(self, sender: str, message: Message) -> Step:
+        """Take a message as the inner role does."""
+        return self._altered(self._role.receive(sender, message))
+
+    def _altered(self, step: Step) -> Step:
+        return dataclasses.replace(step, sends=self._sends(step.sends))
+
+    def _sends(self, sends: Iterable[Send]) -> Iterator[Send]:
+        for send in sends:
+            for message in self._change(send.recipient, send.message):
+                yield Send(recipient=send.recipient, message=message)
