@@ -69,7 +69,8 @@ def test_of_100_attempts_in_processes_one_gets_the_last_use(ledger: Ledger, addr
 
 
 def test_kill_9_at_any_moment(ledger: Ledger, address: str, opened: Callable[[], Store]) -> None:
-    with opened().transaction() as connection:
+    store = opened()
+    with store.transaction() as connection:
         connection.exec_driver_sql("CREATE TABLE steps (step VARCHAR(60) PRIMARY KEY)")
     acknowledged: set[str] = set()
     final = 0
@@ -81,12 +82,13 @@ def test_kill_9_at_any_moment(ledger: Ledger, address: str, opened: Callable[[],
         time.sleep(random.uniform(0, 0.06))
         process.kill()
         acknowledged |= {line for line in process.communicate()[0].split("\n") if len(line.split()) == 2}
-        final = check_after_restart(Ledger(opened()), opened(), acknowledged)
+        final = check_after_restart(Ledger(store), acknowledged)
     assert final > 0
 
 
-def check_after_restart(ledger: Ledger, store: Store, acknowledged: set[str]) -> int:
-    with store.transaction() as connection:
+def check_after_restart(ledger: Ledger, acknowledged: set[str]) -> int:
+    with ledger.transaction(NOW) as transaction:
+        connection = transaction.connection
         steps = set(connection.exec_driver_sql("SELECT step FROM steps").scalars())
         recorded = set(connection.exec_driver_sql("SELECT key FROM ledger_outbox").scalars())
         states = {row.key: row.state for row in connection.exec_driver_sql("SELECT key, state FROM ledger_reservations")}
