@@ -78,11 +78,11 @@ class RowSpace:
         number = len(self.released)
         self.released.append(population)
         if population.rows == 0:
-            return self._remove(population.columns)
+            return "pass" if population.columns <= self.empty else self._remove(population.columns)
         entries = {column: Fraction(1) for column in population.columns if not self._absent(column)}
         row = self._reduced(entries, Fraction(population.rows), {number: Fraction(1)})
         if not row.entries:
-            return self._judge_known(population, row) if row.rows == 0 else self._admit(row)
+            return self._judge_known(population, row) if row.rows == 0 else self._admit(row.rows, row.parts)
         self._join(row)
         return None
 
@@ -145,7 +145,9 @@ class RowSpace:
                 if all(value > 0 for value in self._full(parts).values()):
                     return self._remove(columns)
                 continue
-            if 0 < rows < self.k:
+            if rows < 0:
+                return self._admit(rows, parts)
+            if rows < self.k:
                 return "fail"
             if self._contributors(columns, rows, parts) < self.k:
                 return "inconclusive"
@@ -156,9 +158,12 @@ class RowSpace:
         self.empty |= columns
         return self._rebuild()
 
-    def _admit(self, row: _Row) -> Verdict:
-        """Two counts of what looks like one population differ: the least doubtful columns between them hold somebody."""
-        between = [column for column in self._full(row.parts) if self._absent(column) and column not in self.empty]
+    def _admit(self, rows: Fraction, parts: Mapping[int, Fraction]) -> Verdict:
+        """Counts contradict each other unless absent columns hold somebody: the least doubtful ones that explain it come in."""
+        full = self._full(parts)
+        between = [
+            column for column in full if self._absent(column) and column not in self.empty and (full[column] > 0) == (rows > 0)
+        ]
         if not between:
             return "inconclusive"
         least = min(self.doubt[column] for column in between)
