@@ -38,6 +38,9 @@ class Moments:
     contribution_squares: int | None
     absolute: int | None
 
+    def __repr__(self) -> str:
+        return "<Moments: not released>"
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
@@ -51,6 +54,9 @@ class Cell:
     rows: int
     moments: tuple[tuple[Moments, ...], ...]
 
+    def __repr__(self) -> str:
+        return "<Cell: not released>"
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class JoinResult:
@@ -63,6 +69,9 @@ class JoinResult:
     below: tuple[tuple[bytes, ...], ...]
     books: tuple[LabelBook, ...]
     list_rows: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return f"<JoinResult: {len(self.cells)} cells, {len(self.below)} below the threshold, not released>"
 
 
 class JoinGate(Party):

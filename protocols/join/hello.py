@@ -11,9 +11,11 @@ from protocols.join.messages import GateHello, OperatorHello, ProviderHello
 from protocols.join.params import JoinParams
 from protocols.paillier import PublicKey
 from protocols.party import Send, blame
-from protocols.primitives import ristretto255
+from protocols.primitives import prf, ristretto255
 
 Hello = ProviderHello | OperatorHello | GateHello
+# Any scalar finds out a box key of a wrong length or of small order.
+_PROBE = bytes(range(32))
 
 
 class Hellos:
@@ -66,6 +68,7 @@ class Hellos:
             self.seal_key = message.seal_key
         else:
             self.public_key = blame(sender, lambda: self._checked_key(message.public_key))
+            blame(sender, lambda: prf.exchange(_PROBE, message.box_key))
             self.box_key = message.box_key
         self._awaited.discard(sender)
 

@@ -31,32 +31,50 @@ class SealedList:
 
 
 class ListCollector:
-    """Puts the chunks of one list together: in order, each row once, all of one width, no more than announced."""
+    """Puts the chunks of one list together: in order, each row once, of the width and number that were announced.
+
+    Chunks that arrive before the first round is over wait as they came, so that space is taken only for a list whose
+    size its owner has told everyone, never on the word of one chunk.
+    """
 
     def __init__(self, scratch: Scratch) -> None:
         self._scratch = scratch
+        self._early: list[tuple[str, ListChunk]] = []
         self._list: SealedList | None = None
         self._filled = 0
+        self._chunks = 0
 
     @property
     def complete(self) -> SealedList | None:
-        """The list, once its last chunk is here."""
-        return self._list if self._list is not None and self._filled == len(self._list) else None
+        """The list, once its last chunk is here; an empty list has one chunk too."""
+        return self._list if self._list is not None and self._chunks and self._filled == len(self._list) else None
+
+    def expect(self, rows: int, width: int) -> None:
+        """Make room for `rows` rows with `width` bytes of ciphertexts each, and take the chunks that came early."""
+        self._list = SealedList(
+            points=self._scratch(rows, SEALED_BYTES),
+            tags=self._scratch(rows, SEALED_BYTES),
+            ciphertexts=self._scratch(rows, width),
+        )
+        early, self._early = self._early, []
+        for sender, chunk in early:
+            self.add(sender, chunk)
 
     def add(self, sender: str, chunk: ListChunk) -> None:
         """Take the next chunk. Raises PeerError naming the sender for one that does not continue the list."""
         if self._list is None:
-            self._list = SealedList(
-                points=self._scratch(chunk.total, SEALED_BYTES),
-                tags=self._scratch(chunk.total, SEALED_BYTES),
-                ciphertexts=self._scratch(chunk.total, chunk.ciphertexts.shape[1]),
-            )
-        elif self.complete is not None:
+            self._early.append((sender, chunk))
+            return
+        if self.complete is not None:
             raise PeerError(sender, f"sent list {chunk.owner} again")
-        if chunk.first != self._filled or chunk.total != len(self._list):
+        if chunk.total != len(self._list):
+            raise PeerError(
+                sender, f"sent list {chunk.owner} with {chunk.total} rows, of which {len(self._list)} were announced"
+            )
+        if chunk.first != self._filled:
             raise PeerError(sender, f"sent rows of list {chunk.owner} that do not continue it")
         if chunk.ciphertexts.shape[1] != self._list.ciphertexts.shape[1]:
-            raise PeerError(sender, f"sent rows of list {chunk.owner} of another width")
+            raise PeerError(sender, f"sent list {chunk.owner} with ciphertexts of the wrong width")
         end = chunk.first + len(chunk.points)
         if end == chunk.first and chunk.total:
             raise PeerError(sender, f"sent an empty chunk of list {chunk.owner}")
@@ -64,6 +82,7 @@ class ListCollector:
         self._list.tags[chunk.first : end] = chunk.tags
         self._list.ciphertexts[chunk.first : end] = chunk.ciphertexts
         self._filled = end
+        self._chunks += 1
 
 
 def chunk_starts(total: int, chunk_rows: int) -> Iterator[tuple[int, int]]:

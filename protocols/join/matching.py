@@ -16,9 +16,13 @@ POINT_WORDS = 4
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedList:
-    """One list after opening: points (n, 32) uint8; groups (n,) int64, unlabelled; multiplicities (n,) int64."""
+    """One list after opening: points (n, 32) uint8; groups (n,) int64, unlabelled; multiplicities (n,) int64.
+
+    owner: whose list it is. last_hop: the provider that delivered it.
+    """
 
     owner: str
+    last_hop: str
     points: npt.NDArray[np.uint8]
     groups: Ints
     multiplicities: Ints
@@ -44,7 +48,7 @@ def match(lists: list[OpenedList]) -> Matched:
     """Join the lists on equal points and sort the joined rows by cell.
 
     Within a cell every key has one row per list, so the joined rows of a cell count its distinct keys.
-    Raises PeerError for a list that holds one key and group twice.
+    Raises PeerError, naming who delivered it, for a list that holds one key and group twice.
     """
     keys = _key_numbers([opened.points for opened in lists])
     for opened, numbers in zip(lists, keys, strict=True):
@@ -101,7 +105,11 @@ def _refuse_repeats(opened: OpenedList, numbers: Ints) -> None:
     order = np.lexsort((opened.groups, numbers))
     same = (np.diff(numbers[order]) == 0) & (np.diff(opened.groups[order]) == 0)
     if same.any():
-        raise PeerError(opened.owner, f"{int(same.sum())} rows of its list repeat a key and group")
+        raise PeerError(
+            opened.last_hop,
+            f"delivered list {opened.owner}, in which {int(same.sum())} rows repeat a key and group: "
+            "sent so by its owner, or repeated on the way",
+        )
 
 
 def _combine(keys: list[Ints], present: npt.NDArray[np.bool_]) -> Ints:

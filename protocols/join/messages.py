@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from protocols.errors import ParameterError
+from protocols.join.params import MAX_LIST_ROWS
 from protocols.message import Message, column, register
 from protocols.primitives.ristretto255 import POINT_BYTES
 from protocols.psi.sealing import SEALED_BYTES
@@ -24,9 +25,9 @@ class ProviderHello(Message):
     rows: int
 
     def validate(self) -> None:
-        """Refuse a negative row count."""
-        if self.rows < 0:
-            raise ParameterError("a list has no negative number of rows")
+        """Refuse a row count that no list has."""
+        if not 0 <= self.rows <= MAX_LIST_ROWS:
+            raise ParameterError(f"a list has 0 to {MAX_LIST_ROWS} rows")
 
 
 @register(tag="join/1/operator-hello")

@@ -10,7 +10,7 @@ import numpy as np
 
 from protocols.errors import PeerError
 from protocols.join.hello import Hello, Hellos
-from protocols.join.layout import packs
+from protocols.join.layout import Pack, packs
 from protocols.join.lists import ListCollector, SealedList, ciphertext_width, join_ciphertexts, split_ciphertexts
 from protocols.join.matching import Matched, OpenedList, match, weights
 from protocols.join.messages import Cells, CellSums, GateHello, ListChunk, OperatorHello, ProviderHello, TagTable
@@ -75,6 +75,9 @@ class JoinOperator(Party):
         self._hellos.take(sender, message)
         if self._hellos.complete:
             self.enter("lists")
+            for index, owner in enumerate(self._params.provider_names):
+                width = ciphertext_width(self._layout(index), self._gate_key())
+                self._lists[owner].expect(self._hellos.list_rows[index], width)
         return self._finish_if_ready()
 
     def on_tag_table(self, sender: str, message: TagTable) -> Step:
@@ -83,6 +86,9 @@ class JoinOperator(Party):
             raise PeerError(sender, "sent a table of tags again, or is no provider")
         if np.any(message.multiplicities < 1) or np.any(message.multiplicities > MAX_MULTIPLICITY):
             raise PeerError(sender, "sent a multiplicity out of range")
+        spec = self._params.providers[self._params.provider(sender)]
+        if (spec.unique or not spec.opens_multiplicity) and np.any(message.multiplicities != 1):
+            raise PeerError(sender, "sent multiplicities, which its list does not open")
         self._tags[sender] = message
         return self._finish_if_ready()
 
@@ -117,20 +123,21 @@ class JoinOperator(Party):
     def _open(self, owner: str, collected: SealedList) -> OpenedList:
         index = self._params.provider(owner)
         last_hop = self._params.provider_names[index - 1]
-        if len(collected) != self._hellos.list_rows[index]:
-            raise PeerError(last_hop, f"delivered {len(collected)} rows of list {owner}, which was announced with another size")
         step = f"{self.name}: open list of {owner}"
         self.progress.advance(step, 0, len(collected))
         points = blame(last_hop, lambda: open_sealed(collected.points, self._seal_secret, mapper=self._mapper))
         tags = blame(last_hop, lambda: open_sealed(collected.tags, self._seal_secret, mapper=self._mapper))
         table = self._tags[owner]
         place = {point.tobytes(): at for at, point in enumerate(table.points)}
+        if len(place) < len(table.points):
+            raise PeerError(owner, f"{len(table.points) - len(place)} entries of its table of tags repeat one")
         rows = np.array([place.get(tag.tobytes(), -1) for tag in tags], dtype=np.int64)
         if np.any(rows < 0):
             raise PeerError(last_hop, f"delivered {int((rows < 0).sum())} rows of list {owner} with unknown tags")
         self.progress.advance(step, len(collected), len(collected))
         return OpenedList(
             owner=owner,
+            last_hop=last_hop,
             points=points,
             groups=table.groups[rows].astype(np.int64),
             multiplicities=table.multiplicities[rows].astype(np.int64),
@@ -156,11 +163,9 @@ class JoinOperator(Party):
         self, index: int, matched: Matched, opened: list[OpenedList], collected: SealedList, cells: list[int]
     ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         public_key = self._gate_key()
-        layout = packs(self._params, index, self._hellos.list_rows, public_key.n.bit_length() - 1)
+        layout = self._layout(index)
         name = self._params.provider_names[index]
         last_hop = self._params.provider_names[index - 1]
-        if collected.ciphertexts.shape[1] != ciphertext_width(layout, public_key):
-            raise PeerError(last_hop, f"delivered list {name} with ciphertexts of the wrong width")
         row_weights = weights(matched, opened, index)
         results: list[EncryptedArray] = []
         segments = [(int(matched.starts[cell]), int(matched.starts[cell + 1])) for cell in cells]
@@ -178,6 +183,9 @@ class JoinOperator(Party):
             results.append(total.rerandomise(rng=self._rng, mapper=self._mapper, towards_owner=True))
         self.progress.advance(f"{self.name}: add up {name}", len(layout), len(layout))
         return join_ciphertexts(results, len(cells))
+
+    def _layout(self, owner: int) -> tuple[Pack, ...]:
+        return packs(self._params, owner, self._hellos.list_rows, self._gate_key().n.bit_length() - 1)
 
     def _gate_key(self) -> PublicKey:
         if self._hellos.public_key is None:

@@ -14,6 +14,7 @@ MULTIPLICITY_BITS = 20
 MAX_MULTIPLICITY = 1 << MULTIPLICITY_BITS
 # Largest product of the other lists' multiplicities for one row; its square stays below 2^62.
 MAX_WEIGHT = 1 << 31
+MAX_LIST_ROWS = 10**8
 Noise = Literal["djn", "subgroup"]
 
 

@@ -25,6 +25,9 @@ class MeasureRows:
     sums: Sequence[int]
     squares: Sequence[int]
 
+    def __repr__(self) -> str:
+        return f"<MeasureRows: {len(self.counts)} rows>"
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderRows:
@@ -121,6 +124,8 @@ def check_declared(rows: ProviderRows, spec: ProviderSpec) -> None:
         repeated = len(rows.keys) - len(set(rows.keys)) + int((rows.multiplicities > 1).sum())
         if repeated:
             raise ParameterError(f"{spec.name} declares its keys unique, but {repeated} rows repeat one; declare unique=False")
+    if len(rows.multiplicities) and rows.multiplicities.min() < 1:
+        raise ParameterError(f"{int((rows.multiplicities < 1).sum())} rows of {spec.name} stand for no raw row")
     if len(rows.multiplicities) and rows.multiplicities.max() > MAX_MULTIPLICITY:
         raise ParameterError(
             f"a key of {spec.name} stands for more than {MAX_MULTIPLICITY} rows in one group; filter or split it"
@@ -128,6 +133,11 @@ def check_declared(rows: ProviderRows, spec: ProviderSpec) -> None:
     if len(rows.measures) != len(spec.measures):
         raise ParameterError(f"{spec.name} has {len(rows.measures)} measures where {len(spec.measures)} are agreed")
     for number, (measure, declared) in enumerate(zip(rows.measures, spec.measures, strict=True)):
+        impossible = int(((measure.counts < 0) | (measure.counts > rows.multiplicities)).sum())
+        if impossible:
+            raise ParameterError(
+                f"measure {number} of {spec.name}: {impossible} rows count more values than raw rows, or fewer than 0"
+            )
         counts = measure.counts.tolist()
         beyond = sum(abs(total) > declared.bound * count for total, count in zip(measure.sums, counts, strict=True))
         beyond += sum(not 0 <= total <= declared.bound**2 * count for total, count in zip(measure.squares, counts, strict=True))

@@ -47,6 +47,9 @@ class LabelBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     removed_rows: int
     vanished: tuple[bytes, ...]
 
+    def __repr__(self) -> str:
+        return f"<LabelBook: {len(self.labels)} labels>"
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderReport:
@@ -114,6 +117,9 @@ class JoinProvider(Party):
         if not self._hellos.complete:
             return Step()
         self.enter("ring")
+        for owner, collector in self._lists.items():
+            index = self._params.provider(owner)
+            collector.expect(self._hellos.list_rows[index], ciphertext_width(self._layout(index), self._gate_key()))
         return self._step(self._own_list())
 
     def on_list_chunk(self, sender: str, message: ListChunk) -> Step:
@@ -145,7 +151,7 @@ class JoinProvider(Party):
     def _own_list(self) -> Iterator[Send]:
         rows, params = self._rows, self._params
         public_key = self._gate_key()
-        layout = packs(params, self._index, self._hellos.list_rows, public_key.n.bit_length() - 1)
+        layout = self._layout(self._index)
         tags, tag_of_row = self._tags()
         yield Send(recipient=params.operator, message=tags)
         yield Send(recipient=params.gate, message=self._labels())
@@ -179,13 +185,7 @@ class JoinProvider(Party):
         params, public_key = self._params, self._gate_key()
         owner_index = params.provider(owner)
         predecessor = params.provider_names[self._index - 1]
-        layout = packs(params, owner_index, self._hellos.list_rows, public_key.n.bit_length() - 1)
-        if len(collected) != self._hellos.list_rows[owner_index]:
-            raise PeerError(
-                predecessor, f"passed on {len(collected)} rows of list {owner}, which was announced with another size"
-            )
-        if collected.ciphertexts.shape[1] != ciphertext_width(layout, public_key):
-            raise PeerError(predecessor, f"passed on list {owner} with ciphertexts of the wrong width")
+        layout = self._layout(owner_index)
         recipient = params.next_hop(owner_index, self._index)
         order = permutation(self._rng, len(collected))
         seal_key = self._hellos.seal_key
@@ -241,6 +241,9 @@ class JoinProvider(Party):
         )
         context = LABELS_CONTEXT + self._params.digest() + self.name.encode()
         return SealedLabels(box=prf.seal(self._hellos.box_key, msgspec.json.encode(book), context, self._rng))
+
+    def _layout(self, owner: int) -> tuple[Pack, ...]:
+        return packs(self._params, owner, self._hellos.list_rows, self._gate_key().n.bit_length() - 1)
 
     def _gate_key(self) -> PublicKey:
         if self._hellos.public_key is None:

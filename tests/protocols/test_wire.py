@@ -393,7 +393,7 @@ def test_a_small_frame_cannot_make_the_decoder_unpack_a_large_body(hidden: str) 
     frame = rebuilt(frame_of(everything()), head=json.dumps(head, separators=(",", ":"), sort_keys=True).encode(), body=bomb)
     pool = pa.default_memory_pool()
     before, peak = pool.bytes_allocated(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(ParameterError, match="uncompressed|exactly one"):
+    with pytest.raises(ParameterError, match=r"uncompressed|exactly one"):
         decode_frame(frame)
     assert pool.bytes_allocated() == before
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 50_000  # KiB

@@ -113,7 +113,7 @@ def make_roles(case: dict[str, Any], gate_key: paillier.PrivateKey, seed: Any) -
     return roles
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(150))
 def test_result_equals_plain_join(seed: int, gate_key: paillier.PrivateKey) -> None:
     case = random_case(random.Random(seed))
     outputs = run_local(make_roles(case, gate_key, seed), rng=DeterministicRng(seed))
