@@ -1,1 +1,33 @@
-"""Placeholder; its owner writes it."""
+"""The sandbox: questions over several agencies' raw data, computed on ciphertext, released through a gate, audited offline.
+
+Names load on first use, so that the verifier of an audit imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sandbox.catalogue import table
+    from sandbox.embedded import Embedded
+    from sandbox.model.asset import KeyDomain
+    from sandbox.tasks.product import Product
+
+_HOMES = {
+    "Embedded": "sandbox.embedded",
+    "KeyDomain": "sandbox.model.asset",
+    "Product": "sandbox.tasks.product",
+    "table": "sandbox.catalogue",
+}
+__all__ = ["Embedded", "KeyDomain", "Product", "table"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sandbox' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

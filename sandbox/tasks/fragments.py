@@ -33,8 +33,7 @@ def run_fragment(
     found = fragment(plan, index, asset=asset)
     _require_columns(found, asset, source)
     checks = (found.checks.sql, found.checks.parameters)
-    text = [name for name, kind in found.columns if kind == "text"]
-    source.check_text(text, is_cancelled=is_cancelled)
+    source.check_text(found.columns, is_cancelled=is_cancelled)
     try:
         results: list[Any] = source.query([checks, (found.rows.sql, found.rows.parameters)], is_cancelled=is_cancelled)
     except SourceFault:
@@ -52,10 +51,11 @@ def _counts(table: Any) -> dict[str, int]:
 
 def _require_columns(found: Fragment, asset: Asset, source: Source) -> None:
     present = dict(source.schema())
-    for name, kind in found.columns:
-        if name not in present:
+    for name in found.columns:
+        declared = asset.column(name)
+        if declared is None or name not in present:
             raise SourceError(f"{asset.name}: the source has no column {name!r} any more; register the table again")
-        if present[name] != kind:
+        if present[name] != declared.type:
             raise SourceError(
-                f"{asset.name}: column {name!r} is {present[name]} in the source and declared {kind}; register it again"
+                f"{asset.name}: column {name!r} is {present[name]} in the source and declared {declared.type}; register it again"
             )

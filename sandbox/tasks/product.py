@@ -19,10 +19,16 @@ MARKS = {"BELOW_K": "·k", "DOMINANCE": "·d", "SECONDARY": "·s", "DIFFERENCE":
 
 
 class Product:
-    """A released table. `id` names it in its workspace; `directory` holds its Arrow file and, if it has one, its bundle."""
+    """A released table. `id` names it in its workspace; `directory` holds its evidence bundle.
 
-    def __init__(self, id: str, card: ProductCard, arrow_file: bytes, directory: Path) -> None:
+    seconds: per step, of a run just made.
+    """
+
+    def __init__(
+        self, id: str, card: ProductCard, arrow_file: bytes, directory: Path, seconds: dict[str, float] | None = None
+    ) -> None:
         self.id = id
+        self.seconds = seconds or {}
         self.card = card
         self.directory = directory
         self._arrow_file = arrow_file

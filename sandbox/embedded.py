@@ -1,0 +1,298 @@
+"""Embedded: a whole network of nodes in one process. Every message between them still passes through bytes."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import datetime
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import msgspec
+
+from protocols import join
+from protocols.errors import Cancelled
+from sandbox.catalogue import TableDefinition, open_catalogue
+from sandbox.errors import Denied, UsageError
+from sandbox.model.asset import Asset
+from sandbox.model.grant import Revocation, SignedGrant, SignedRevocation, request_grant
+from sandbox.model.plan import Parameters, Plan
+from sandbox.model.policy import Policy
+from sandbox.node.manager import Clock, ManagerNode, refusal, utc_now
+from sandbox.node.provider import ProviderNode
+from sandbox.node.session import Clockwork, OnProgress, SessionResult, run_session
+from sandbox.node.workspace import Workspace
+from sandbox.planning import compile_question, rules_for
+from sandbox.sources import open_source
+from sandbox.tasks.explain import Explanation, explained
+from sandbox.tasks.product import Product
+from sandbox.tasks.protocol import join_params
+from sandbox.tasks.records import ReleasedProduct
+from sandbox.tasks.terms import declared_terms
+
+DEFAULT_PROFILE = "statistics-controlled"
+GRANT_DAYS = 30
+OnFrame = Callable[[str, str, bytes], None]
+
+
+class Embedded:
+    """Providers, an operator and a manager with its gate, each a node of its own, in one process and one workspace.
+
+    Use as a context manager. `explain` compiles and judges a question, `approve` gathers every owner's signature, `run`
+    computes it on ciphertext and returns what the gate released.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        terms: Literal["declared", "written"],
+        insecure_test_keys: bool = False,
+        clock: Clock = utc_now,
+    ) -> None:
+        self.workspace = workspace
+        self._terms = terms
+        self._insecure_test_keys = insecure_test_keys
+        self._clock = clock
+        self.manager = ManagerNode(workspace, clock=clock, insecure_keys=insecure_test_keys)
+        self._nodes: dict[str, ProviderNode] = {}
+        for name in workspace.providers:
+            self._open_provider(name)
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        providers: Mapping[str, Mapping[str, TableDefinition]],
+        *,
+        operator: str = "operator",
+        manager: str = "manager",
+        terms: Literal["declared", "written"] = "declared",
+        insecure_test_keys: bool = False,
+        clock: Clock = utc_now,
+    ) -> Self:
+        """Make a network in a new workspace, or open the one there and register the tables again.
+
+        providers: {provider: {table: sandbox.table(...)}}. terms: `declared` lets a table's declaration stand for terms that
+        nobody has written, since whoever calls this owns every node; `written` denies what no owner has written down.
+        insecure_test_keys: allow key sizes that only tests use. Raises UsageError, SourceError, StateError.
+        """
+        root = Path(path)
+        if (root / "network.json").exists():
+            workspace = Workspace.open(root)
+            for name in providers:
+                workspace.admit_provider(name)
+        else:
+            workspace = Workspace.create(root, providers=tuple(providers), operator=operator, manager=manager)
+        network = cls(workspace, terms=terms, insecure_test_keys=insecure_test_keys, clock=clock)
+        try:
+            for provider, tables in providers.items():
+                for table, definition in tables.items():
+                    network.add_table(provider, table, definition)
+        except BaseException:
+            network.close()
+            raise
+        return network
+
+    @classmethod
+    def open(cls, path: str | Path, *, clock: Clock = utc_now) -> Self:
+        """Open a workspace whose tables are files; owners' terms are those that they wrote."""
+        return cls(Workspace.open(Path(path)), terms="written", clock=clock)
+
+    def add_table(self, provider: str, table: str, definition: TableDefinition) -> Asset:
+        """Register and publish a table at its provider's node, and announce it to the manager."""
+        self.workspace.admit_provider(provider)
+        if provider not in self._nodes:
+            self._open_provider(provider)
+        source = open_source(definition.spec, frame=definition.data)
+        catalogue = open_catalogue(self.workspace.node(provider) / "catalogue.sqlite")
+        try:
+            asset = catalogue.add(provider, table, definition, source.schema(), spec=source.spec)
+            asset = catalogue.publish(asset.name)
+        finally:
+            catalogue.close()
+        self.manager.catalogue.receive(asset)
+        self._nodes[provider].attach(table, lambda: source)
+        return asset
+
+    def set_policy(self, policy: Policy) -> None:
+        """Set an owner's terms on an asset, in place of all earlier ones."""
+        earlier = self.manager.records.policy(policy.asset)
+        version = 1 if earlier is None else earlier.version + 1
+        self.manager.set_terms(msgspec.structs.replace(policy, version=version))
+
+    def compile(
+        self,
+        sql: str,
+        *,
+        purpose: str,
+        profile: str = DEFAULT_PROFILE,
+        title: str = "",
+        recipients: Sequence[str] = (),
+        key_bits: int = 3072,
+        noise: Literal["djn", "subgroup"] = "djn",
+    ) -> Plan:
+        """Return the plan of a question. Raises QuestionError with the place in the text."""
+        return compile_question(
+            sql,
+            assets=self.manager.assets(),
+            title=title or "untitled question",
+            purpose=purpose,
+            recipients=tuple(recipients) or (self.workspace.network.operator,),
+            rules=rules_for(profile),
+            parameters=Parameters(key_bits=key_bits, noise=noise),
+            operator=self.workspace.network.operator,
+            gate=self.workspace.network.manager,
+        )
+
+    def explain(self, sql: str, *, purpose: str, **options: Any) -> Explanation:
+        """Return a question's plan with its steps, who learns what, its cost and what every owner's terms say of it.
+
+        options: as `compile`: profile, title, recipients, key_bits, noise.
+        """
+        plan = self.compile(sql, purpose=purpose, **options)
+        return explained(plan, self.manager.judge(plan, self._effective_terms(plan)))
+
+    def approve(self, plan: Plan | Explanation, *, calls: int = 1, days: int = GRANT_DAYS) -> SignedGrant:
+        """Return a grant for a plan, signed by the manager and by every provider. Terms decide first: raises Denied."""
+        question = _plan(plan)
+        self._write_declared(question)
+        decision = self.manager.judge(question)
+        if not decision.allowed:
+            raise Denied(decision)
+        now = self.manager.now()
+        signed = request_grant(
+            question,
+            id=f"grant-{secrets.token_hex(6)}",
+            authoriser=self.manager.name,
+            calls=calls,
+            not_before=now,
+            expires=now + datetime.timedelta(days=days),
+        )
+        for party in signed.grant.signers:
+            signed = signed.sign(party, self.workspace.identity(party))
+        with self.manager.ledger.transaction(self._clock()) as transaction:
+            self.manager.records.put_grant(transaction.connection, signed, question)
+        return signed
+
+    def revoke(self, grant: SignedGrant, *, by: str, reason: str) -> None:
+        """End a grant at once, in the name of the manager or of one of its providers."""
+        revocation = Revocation(version=1, grant=grant.grant.digest(), by=by, at=self.manager.now(), reason=reason)
+        self.manager.revoke(SignedRevocation.sign(revocation, self.workspace.identity(by)))
+
+    def run(
+        self,
+        plan: Plan | Explanation,
+        *,
+        grant: SignedGrant,
+        on_progress: OnProgress | None = None,
+        on_frame: OnFrame | None = None,
+        is_stopped: Callable[[], bool] | None = None,
+    ) -> Product:
+        """Compute a plan on ciphertext and return what the gate released.
+
+        on_progress(step, done, total) is told of every chunk; on_frame(sender, recipient, frame) of every frame. is_stopped is
+        asked a few times a second. Raises Denied, SourceError, Withheld, PeerError, Cancelled; a use is given back unless the
+        gate has judged.
+        """
+        question = _plan(plan)
+        task = self.manager.begin(question, grant)
+
+        def stopped() -> bool:
+            return (is_stopped is not None and is_stopped()) or self.manager.is_revoked(grant)
+
+        clockwork = Clockwork(on_progress=on_progress, is_stopped=stopped)
+        try:
+            session = self._compute(question, clockwork, on_frame)
+        except BaseException as error:
+            cancelled = isinstance(error, Cancelled | KeyboardInterrupt)
+            self.manager.close_task(task, "cancelled" if cancelled else "failed")
+            if cancelled and self.manager.is_revoked(grant):
+                raise Denied(refusal("grant.revoked", grant.grant.id, "the grant was revoked while the task ran")) from None
+            raise
+        clockwork.update("gate: check and release", 0, 1)
+        product = self.manager.publish(task, question, session.outputs[question.gate])
+        clockwork.update("gate: check and release", 1, 1)
+        return self._product(product, clockwork.seconds)
+
+    def products(self) -> tuple[Product, ...]:
+        """Return every product of this network, oldest first."""
+        return tuple(self._product(product, {}) for product in self.manager.records.products())
+
+    def product(self, id: str) -> Product:
+        """Return a product by its id. Raises NotFound."""
+        return self._product(self.manager.product(id), {})
+
+    def close(self) -> None:
+        """Close the workspace; other processes may open it then."""
+        self.manager.close()
+        self.workspace.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _compute(self, plan: Plan, clockwork: Clockwork, on_frame: OnFrame | None) -> SessionResult:
+        key = self.manager.gate_key(plan)
+        params = join_params(plan, key.public_key.fingerprint)
+        progress = clockwork.progress()
+        assets = self.manager.assets()
+        with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            common: dict[str, Any] = {
+                "mapper": pool.map,
+                "progress": progress,
+                "allow_insecure_key": self._insecure_test_keys,
+            }
+            roles: dict[str, Any] = {}
+            for index, entry in enumerate(plan.inputs):
+                node = self._nodes[entry.provider]
+                clockwork.update(f"{entry.provider}: read and aggregate locally", index, len(plan.inputs))
+                local = node.compute(plan, index, assets[entry.asset], is_cancelled=clockwork.is_cancelled)
+                clockwork.update(f"{entry.provider}: read and aggregate locally", index + 1, len(plan.inputs))
+                roles[entry.provider] = node.role(params, local.rows, **common)
+            roles[plan.operator] = join.JoinOperator(plan.operator, params, **common)
+            roles[plan.gate] = join.JoinGate(plan.gate, params, key, **common)
+            return run_session(secrets.token_bytes(16), roles, on_frame=on_frame)
+
+    def _open_provider(self, name: str) -> None:
+        node = ProviderNode(name, self.workspace.identity(name))
+        self._nodes[name] = node
+        catalogue = open_catalogue(self.workspace.node(name) / "catalogue.sqlite")
+        try:
+            for asset in catalogue.list(provider=name):
+                spec = catalogue.spec(asset.name)
+                if spec.kind != "frame":
+                    node.attach(asset.table, lambda spec=spec: open_source(spec))  # type: ignore[misc]
+        finally:
+            catalogue.close()
+
+    def _effective_terms(self, plan: Plan) -> dict[str, Policy]:
+        terms = self.manager.terms(plan)
+        if self._terms == "written":
+            return terms
+        assets = self.manager.assets()
+        missing = [entry.asset for entry in plan.inputs if entry.asset not in terms]
+        return terms | {name: declared_terms(assets[name], plan, self.manager.now(), version=1) for name in missing}
+
+    def _write_declared(self, plan: Plan) -> None:
+        stored = self.manager.terms(plan)
+        for name, policy in self._effective_terms(plan).items():
+            if name not in stored:
+                self.manager.set_terms(policy)
+
+    def _product(self, product: ReleasedProduct, seconds: dict[str, float]) -> Product:
+        directory = self.workspace.node(self.manager.name) / "products" / product.task
+        return Product(product.task, product.card, product.payload, directory, seconds)
+
+
+def _plan(plan: Plan | Explanation) -> Plan:
+    if isinstance(plan, Explanation):
+        return plan.plan
+    if not isinstance(plan, Plan):
+        raise UsageError("give what `explain` returned")
+    return plan

@@ -1,0 +1,44 @@
+"""Terms that follow from a table's declaration, for a network whose owner has not written any."""
+
+from __future__ import annotations
+
+import datetime
+
+from sandbox.model.asset import Asset, Column
+from sandbox.model.plan import Plan, Use
+from sandbox.model.policy import ColumnUses, Policy
+
+DECLARED_CALLS = 10**6
+DECLARED_DAYS = 365
+
+
+def declared_terms(asset: Asset, plan: Plan, now: datetime.datetime, *, version: int) -> Policy:
+    """Return terms that allow what an asset's declaration is for, for this plan's purpose, profile and recipients.
+
+    The key may join; a measure may be counted, summed, averaged and filtered by; every other classified column may
+    group, filter and be counted. Only for networks whose one owner holds all nodes; elsewhere owners write their terms.
+    """
+    return Policy(
+        asset=asset.name,
+        version=version,
+        purposes=(plan.purpose,),
+        recipients=plan.recipients,
+        profiles=(plan.rules.profile,),
+        min_cell=max(2, plan.rules.min_keys),
+        min_list=max(1, plan.rules.min_list),
+        max_calls=DECLARED_CALLS,
+        expires=(now + datetime.timedelta(days=DECLARED_DAYS)).date(),
+        columns=tuple(
+            ColumnUses(column=column.name, uses=_uses(column, asset))
+            for column in asset.columns
+            if column.role not in ("unclassified", "direct_identifier") or column.name in asset.key
+        ),
+    )
+
+
+def _uses(column: Column, asset: Asset) -> tuple[Use, ...]:
+    if column.name in asset.key:
+        return ("join_key",)
+    if column.role == "measure":
+        return ("filter", "group", "count", "sum", "mean", "variance")
+    return ("filter", "group", "count")
