@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from sandbox.catalogue.classify import Proposal, classify, evidence_statement
 from sandbox.catalogue.definition import TableDefinition, declare, table
+from sandbox.catalogue.profile import Profile, profile_statement, read_profile
 from sandbox.catalogue.store import Catalogue, open_catalogue
 
-__all__ = ["Catalogue", "TableDefinition", "declare", "open_catalogue", "table"]
+__all__ = [
+    "Catalogue",
+    "Profile",
+    "Proposal",
+    "TableDefinition",
+    "classify",
+    "declare",
+    "evidence_statement",
+    "open_catalogue",
+    "profile_statement",
+    "read_profile",
+    "table",
+]

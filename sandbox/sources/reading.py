@@ -185,10 +185,9 @@ def _first_line(
 ) -> str:
     if opened.encoding is None or opened.delimiter is None:
         return ""
-    query = (
-        f"SELECT min(at) FROM (SELECT row_number() OVER () - 1 AS at, {raw.value} IS NOT NULL AND NOT {column.test} AS wrong "  # noqa: S608
-        f"FROM {opened.relation}) WHERE wrong"
-    )
+    wrong = f"{raw.value} IS NOT NULL AND NOT {column.test}"
+    numbered = f"SELECT row_number() OVER () - 1 AS place, {wrong} AS wrong FROM {opened.relation}"  # noqa: S608
+    query = f"SELECT min(place) FROM ({numbered}) WHERE wrong"  # noqa: S608
     row = connection.execute(query).fetchone() or (0,)
     line = csvtext.line_of(request.path, opened.encoding, opened.delimiter, int(row[0]))
     return f", first at line {line}"
