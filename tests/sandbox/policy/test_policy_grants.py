@@ -210,6 +210,7 @@ def test_a_delegated_grant_never_widens(axis: str, terms: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("axis", "fields"),
     [
+        ("authoriser", {"authoriser": "auditor"}),
         ("purpose", {"purpose": "research"}),
         ("profile", {"profile": "open"}),
         ("recipients", {"recipients": ("buyer",)}),
