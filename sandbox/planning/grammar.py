@@ -65,6 +65,7 @@ _ALLOWED: dict[type[exp.Expr], set[str]] = {
     exp.Ordered: {"this", "desc", "nulls_first"},
     exp.Limit: {"expression"},
 }
+_JOIN_HINT = "only inner joins over the full key: JOIN provider.table t ON t.key = s.key"
 _HINT = "accepted are groups, aggregates and plain conditions"
 _UNKNOWN: dict[type[exp.Expr], tuple[str, str]] = {
     exp.Dot: ("a dot after something that is no table's name", "write t.column"),
@@ -75,7 +76,7 @@ _UNKNOWN: dict[type[exp.Expr], tuple[str, str]] = {
     exp.Subquery: ("sub-queries are not accepted", "ask one flat SELECT"),
     exp.Join: (
         "this kind of join is not accepted",
-        "only inner joins over the full key: JOIN provider.table t ON t.key = s.key",
+        _JOIN_HINT,
     ),
     exp.Select: ("a clause that is not accepted", "SELECT, FROM, JOIN … ON, WHERE, GROUP BY, HAVING, ORDER BY, LIMIT"),
 }
@@ -92,6 +93,9 @@ def parse(question: Question) -> exp.Select:
     tree = _parse(question)
     if not isinstance(tree, exp.Select):
         raise question.error(0, "this is not a SELECT", "write SELECT … FROM … JOIN …")
+    for join in tree.args.get("joins") or ():
+        if join.args.get("on") is None and not join.args.get("using"):
+            raise question.error(place(question, join.this), "a table without a join condition", _JOIN_HINT)
     check_accounted(question, tree)
     for node in tree.walk():
         _check_node(question, node)

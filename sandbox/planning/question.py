@@ -77,7 +77,7 @@ class Question:
         line = bisect_right(self._lines, offset) - 1
         column = offset - self._lines[line]
         text = self.sql[self._lines[line] : offset + _EXCERPT_TAIL].split("\n", 1)[0].rstrip("\r")
-        excerpt = "".join(character if _is_safe(character) else " " for character in text)
+        excerpt = "".join(character if character.isprintable() else " " for character in text)
         return QuestionError(problem, line=line + 1, column=column + 1, excerpt=excerpt, hint=hint)
 
     def _check_size(self) -> None:

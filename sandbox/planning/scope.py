@@ -177,8 +177,6 @@ class _Keys:
         if join.args.get("kind") not in (None, "", "INNER"):
             raise self._question.error(start, "this kind of join is not accepted", _KEY_HINT)
         condition, using = join.args.get("on"), join.args.get("using") or []
-        if condition is None and not using:
-            raise self._question.error(start, "a table without a join condition", _KEY_HINT)
         for name in using:
             self._add_using(name, newest)
         terms = [condition] if condition is not None else []

@@ -138,10 +138,10 @@ def _ends_list(token: Token) -> bool:
 
 
 def _check_strings(question: Question) -> None:
-    """Text literals never touch each other (some engines join them), and date_trunc names its unit by one."""
+    """Literals never touch each other (some engines join them), and date_trunc names its unit by one."""
     for left, right in pairwise(question.tokens):
-        if left.kind == right.kind == "string":
-            raise question.error(right.start, "two text literals in a row", "write one literal, or a comma between them")
+        if left.kind in {"string", "number"} and right.kind in {"string", "number", "quoted"}:
+            raise question.error(right.start, "two literals in a row", "AND, a comma or an operator is missing between them")
         if left.kind == "string" and right.text == "(":
             raise question.error(right.start, "a bracket after a text literal", "text literals are compared with columns")
         if left.text == "." and right.kind not in {"word", "quoted"}:

@@ -16,7 +16,6 @@ from planning_assets import ASSETS, compiled
 from sandbox.model.plan import Plan
 from sandbox.planning import Fragment, fragment, require_sound, require_types
 
-
 TABLES = {
     "registry.patients": "id BIGINT, age INTEGER, male TINYINT, insured BOOLEAN, born DATE, name VARCHAR, note VARCHAR, "
     'secret_score INTEGER, ungraded INTEGER, "City" VARCHAR',
@@ -102,13 +101,13 @@ def fill(connection: duckdb.DuckDBPyConnection, rows: dict[str, list[tuple[Any, 
         connection.execute(f"CREATE OR REPLACE TABLE {name} ({columns})")
         if rows[name]:
             marks = ", ".join("?" * len(rows[name][0]))
-            connection.executemany(f"INSERT INTO {name} VALUES ({marks})", rows[name])
+            connection.executemany(f"INSERT INTO {name} VALUES ({marks})", rows[name])  # noqa: S608
 
 
 def run_fragment(connection: duckdb.DuckDBPyConnection, found: Fragment, index: int) -> None:
     """Run checks and rows over the table, and keep the rows as part_<index>."""
     read = ", ".join(f'"{name}"' for name in found.columns)
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW source AS SELECT {read} FROM {found.asset}")
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW source AS SELECT {read} FROM {found.asset}")  # noqa: S608
     types = {name: kind for name, kind, *_ in connection.execute("DESCRIBE source").fetchall()}
     require_types(found, ASSETS[found.asset], types)
     result = connection.execute(found.checks.sql, list(found.checks.parameters))
@@ -124,7 +123,7 @@ def run_fragment(connection: duckdb.DuckDBPyConnection, found: Fragment, index: 
     columns = ", ".join(f"{name} {kind}" for name, kind in described)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE part_{index} ({columns})")
     if rows:
-        connection.executemany(f"INSERT INTO part_{index} VALUES ({', '.join('?' * len(described))})", rows)
+        connection.executemany(f"INSERT INTO part_{index} VALUES ({', '.join('?' * len(described))})", rows)  # noqa: S608
 
 
 def cells_of_fragments(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[tuple[Any, ...], tuple[Any, ...]]:
@@ -142,7 +141,7 @@ def cells_of_fragments(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dic
     groups = [f"part_{group.input}.group_{group.local}" for group in plan.groups]
     tables = "part_0" + "".join(f" JOIN part_{index} ON part_{index}.key_0 = part_0.key_0" for index in parts[1:])
     by = f" GROUP BY {', '.join(groups)}" if groups else ""
-    rows = connection.execute(f"SELECT {', '.join((*groups, *totals))} FROM {tables}{by}").fetchall()
+    rows = connection.execute(f"SELECT {', '.join((*groups, *totals))} FROM {tables}{by}").fetchall()  # noqa: S608
     return {row[: len(groups)]: tuple(value or 0 for value in row[len(groups) :]) for row in rows}
 
 
@@ -166,7 +165,7 @@ def exact_totals(plan: Plan) -> str:
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(patients=PATIENT_ROWS, measurements=MEASUREMENT_ROWS, events=EVENT_ROWS)
 @pytest.mark.parametrize(("groups", "aggregates", "tail"), QUESTIONS)
-def test_joined_fragments_equal_the_question_on_pooled_tables(
+def test_joined_fragments_equal_the_question_on_pooled_tables(  # noqa: PLR0917
     groups: list[str], aggregates: str, tail: str, patients: list[Any], measurements: list[Any], events: list[Any]
 ) -> None:
     plan = compiled(f"SELECT {', '.join((*groups, aggregates))} {tail}")
