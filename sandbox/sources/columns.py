@@ -6,6 +6,7 @@ A conversion is (expression, test): the value, and whether it is exactly what wa
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandbox.sources.pipe import Fault
@@ -113,20 +114,10 @@ def convert(raw: RawColumn, declared: str | None) -> TypedColumn:
     return TypedColumn(raw.name, declared, template.format(c=raw.value), f"coalesce({test.format(c=raw.value)}, false)")
 
 
-def counts(raw: RawColumn) -> list[str]:
-    """Return aggregates over a text column: values, then how many of them are of each inferred type, in INFERRED's order."""
-    forms = [_matches(raw.value, pattern, template.format(c=raw.value)) for _, pattern, template in INFERRED]
-    return [f"count({raw.value})", *(f"count(*) FILTER (WHERE {form})" for form in forms)]
-
-
-def infer(found: list[int]) -> str:
-    """Return the type that every value of a column has, from `counts`; text where there is none, or no value."""
-    values, *forms = found
-    if values:
-        for (kind, _, _), count in zip(INFERRED, forms, strict=True):
-            if count == values:
-                return kind
-    return "text"
+def counts(raw: RawColumn, forms: Sequence[int]) -> list[str]:
+    """Return aggregates over a text column: its values, then how many of them are of each of these forms of INFERRED."""
+    tests = [_matches(raw.value, INFERRED[form][1], INFERRED[form][2].format(c=raw.value)) for form in forms]
+    return [f"count({raw.value})", *(f"count(*) FILTER (WHERE {test})" for test in tests)]
 
 
 def check_names(names: list[str]) -> None:

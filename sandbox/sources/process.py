@@ -16,12 +16,12 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-import sandbox
 from protocols.errors import Cancelled
 from sandbox.sources.faults import SourceFault
 from sandbox.sources.pipe import CHUNK_BYTES, DONE, FAULT, HEADER, NEXT, TABLE, Fault, Request
 
 ASK_EVERY_S = 0.05
+ROOT = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-P", "-s", "-m", "sandbox.sources.worker")
 
 
@@ -55,7 +55,7 @@ def run_worker(request: Request, *, data: pa.Table | None, what: str, is_cancell
 def _start(what: str) -> subprocess.Popen[bytes]:
     kept = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
-    environment["PYTHONPATH"] = str(Path(str(sandbox.__file__)).parents[1])
+    environment["PYTHONPATH"] = str(ROOT)
     environment["OMP_NUM_THREADS"] = "1"
     try:
         return subprocess.Popen(  # noqa: S603  (our own interpreter and module, no shell)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import duckdb
 import pyarrow as pa
 
 from sandbox.sources import csvtext
-from sandbox.sources.columns import INFERRED, RawColumn, TypedColumn, check_names, convert, counts, infer, native, quoted
+from sandbox.sources.columns import INFERRED, RawColumn, TypedColumn, check_names, convert, counts, native, quoted
 from sandbox.sources.pipe import Fault, Limits, Request
 
 RAW = "raw_source"
 FILE = "file_source"
 INFER_AT_ONCE = 32
+FIRST_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,16 +152,30 @@ def resolve(connection: duckdb.DuckDBPyConnection, opened: Opened, request: Requ
     for name in declared:
         if name not in known:
             raise Fault("type-unknown-column", column=name, columns=", ".join(known[:40]))
+    typed = [convert(column, declared.get(column.name)) for column in opened.columns]
     if request.kind == "csv":
-        untold = [column for column in opened.columns if column.name not in declared]
+        untold = [at for at, column in enumerate(opened.columns) if column.name not in declared]
         for start in range(0, len(untold), INFER_AT_ONCE):
             part = untold[start : start + INFER_AT_ONCE]
-            wanted = ", ".join(item for column in part for item in counts(column))
-            row = connection.execute(f"SELECT {wanted} FROM {opened.relation}").fetchone() or ()  # noqa: S608
-            width = 1 + len(INFERRED)
-            for at, column in enumerate(part):
-                declared[column.name] = infer([int(count) for count in row[at * width : (at + 1) * width]])
-    return tuple(convert(column, declared.get(column.name)) for column in opened.columns)
+            found = _infer(connection, opened.relation, [opened.columns[at] for at in part])
+            for at, kind in zip(part, found, strict=True):
+                # Every value was just seen to be of this type: there is nothing left to test.
+                typed[at] = replace(convert(opened.columns[at], kind), test=None)
+    return tuple(typed)
+
+
+def _infer(connection: duckdb.DuckDBPyConnection, relation: str, columns: list[RawColumn]) -> list[str]:
+    """Return the type of each text column. The first rows only rule types out; what is left is tested on all rows."""
+    left = [tuple(range(len(INFERRED))) for _ in columns]
+    for rows in (f"(FROM {relation} LIMIT {FIRST_ROWS})", relation):
+        wanted = ", ".join(item for column, forms in zip(columns, left, strict=True) for item in counts(column, forms))
+        row = iter(connection.execute(f"SELECT {wanted} FROM {rows}").fetchone() or ())  # noqa: S608
+        for at, forms in enumerate(left):
+            values = next(row)
+            left[at] = tuple([form for form, count in zip(forms, [next(row) for _ in forms], strict=True) if count == values])
+            if not values and rows == relation:
+                left[at] = ()
+    return [INFERRED[forms[0]][0] if forms else "text" for forms in left]
 
 
 def check_rows(
