@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class Store:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._thread = threading.local()
 
     @property
     def name(self) -> str:
@@ -62,13 +64,19 @@ class Store:
         """Yield a connection inside a transaction that may write: kept as a whole at the end, or undone by any exception.
 
         On SQLite writers queue up (BEGIN IMMEDIATE); on PostgreSQL they queue where they change the same row.
-        Raises StateError where the database fails (full disk, no permission, lock not granted in 60 s).
+        Raises StateError where the database fails (full disk, no permission, lock not granted in 60 s), and at once for a
+        second transaction inside a first one of the same thread, which would wait for itself.
         """
+        if getattr(self._thread, "busy", False):
+            raise StateError("this thread has a transaction open; use its connection")
+        self._thread.busy = True
         try:
             with self._engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
             raise StateError(f"the store {self.name} cannot be used: {_reason(error)}") from None
+        finally:
+            self._thread.busy = False
 
     def install(self, schema: Schema) -> None:
         """Create a schema's tables, or bring older ones up to date. Raises StateError for tables of a newer version."""

@@ -60,6 +60,15 @@ class LedgerTransaction:
             self._finish(key, "committed")
         return self.get(key)
 
+    def charge(self, key: str) -> Reservation:
+        """Make a reserved use final because its effect has happened: as commit, but nothing can deny what is a fact."""
+        found = self.get(key)
+        if found.state == "released":
+            raise StateError(f"the use {key} was given back before its effect; reserve another with a new key")
+        if found.state == "reserved":
+            self._finish(key, "committed")
+        return self.get(key)
+
     def release(self, key: str) -> Reservation:
         """Give a reserved use back, for a task without any effect. A repeat changes nothing. StateError if it is final."""
         found = self.get(key)

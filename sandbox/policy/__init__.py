@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandbox.policy.case import History
 from sandbox.policy.decide import decide
-from sandbox.policy.grants import check_grant
+from sandbox.policy.grants import check_grant, check_revocation
 from sandbox.policy.roles import (
     Action,
     AssetResource,
@@ -33,5 +33,6 @@ __all__ = [
     "TaskResource",
     "authorise",
     "check_grant",
+    "check_revocation",
     "decide",
 ]

@@ -79,6 +79,18 @@ def check_grant(
     return Decision(findings=tuple(item for check in CHECKS for item in check(case)))
 
 
+def check_revocation(revocation: SignedRevocation, grant: SignedGrant, parties: Mapping[str, Party]) -> Decision:
+    """Return whether a revocation ends this grant: it names it, and one of its signers or its requester signed it."""
+    subject, by = f"grant {grant.grant.id}", revocation.revocation.by
+    if revocation.revocation.grant != grant.grant.digest():
+        message = f"the revocation is of another grant than {subject}"
+        return Decision(findings=(finding("grant.revocation", passes=False, subject=subject, message=message),))
+    counts = _may_revoke(revocation, grant.grant, parties)
+    allowed = listed(tuple(dict.fromkeys((*grant.grant.signers, grant.grant.requester))))
+    message = f"{by} ends {subject}" if counts else f"{by} cannot end {subject}, or did not sign; {allowed} can"
+    return Decision(findings=(finding("grant.revocation", passes=counts, subject=subject, message=message),))
+
+
 def _chain(grant: SignedGrant, ancestors: Sequence[SignedGrant]) -> tuple[SignedGrant, ...]:
     """A digest cannot name itself through others, so a chain never runs in a circle."""
     known = {item.grant.digest(): item for item in ancestors}

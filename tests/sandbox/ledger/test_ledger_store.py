@@ -51,6 +51,14 @@ def test_an_exception_undoes_everything(opened: Callable[[], Store]) -> None:
         assert connection.exec_driver_sql("SELECT count(*) FROM things").scalar() == 0
 
 
+def test_a_transaction_inside_a_transaction_is_refused_at_once(opened: Callable[[], Store]) -> None:
+    store = opened()
+    with store.transaction(), pytest.raises(StateError, match="use its connection"), store.transaction():
+        pass
+    with store.transaction() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+
+
 def test_tables_are_made_once_and_migrated_in_order(opened: Callable[[], Store]) -> None:
     opened().install(things(1))
     opened().install(things(1))

@@ -138,6 +138,17 @@ def test_revocation_stops_new_uses_and_reserved_ones(ledger: Ledger) -> None:
     assert release(ledger, "b").state == "released"
 
 
+def test_an_effect_that_happened_is_charged_whatever_came_since(ledger: Ledger) -> None:
+    reserve(ledger, "a")
+    reserve(ledger, "b")
+    revoke(ledger, "grant:1")
+    release(ledger, "b")
+    with ledger.transaction(NOW + 60 * DAY) as transaction:
+        assert transaction.charge("a").state == transaction.charge("a").state == "committed"
+        with pytest.raises(StateError, match="given back"):
+            transaction.charge("b")
+
+
 def test_recover_finishes_only_dead_runs(ledger: Ledger) -> None:
     limit = Limit(subject="s", calls=9, expires=NOW + DAY)
     for key, run in (("a", "dead"), ("b", "dead"), ("c", "alive")):

@@ -11,7 +11,7 @@ from support.policy_cases import DAY, IDENTITIES, NOW, granted, parties, party, 
 from sandbox.model.expression import AggregateRef, ColumnRef, Compare, Literal
 from sandbox.model.grant import GrantedAsset, Revocation, SignedGrant, SignedRevocation, request_grant
 from sandbox.model.plan import ColumnUse, Plan
-from sandbox.policy import check_grant
+from sandbox.policy import check_grant, check_revocation
 
 replace = msgspec.structs.replace
 
@@ -115,6 +115,20 @@ def test_revocations_of_others_do_not_count() -> None:
         revoked_by("lab", granted(id="g2")),
     ]
     assert judged(grant, revocations=other) == {}
+
+
+def test_a_revocation_is_judged_before_it_is_kept() -> None:
+    grant = granted()
+    assert check_revocation(revoked_by("lab", grant), grant, parties()).allowed
+    assert check_revocation(revoked_by("operator", grant), grant, parties()).allowed
+    for word, says in (
+        (revoked_by("buyer", grant), "buyer cannot end grant g1, or did not sign; manager, registry, lab, operator can"),
+        (revoked_by("lab", grant, key="stranger"), "lab cannot end grant g1, or did not sign"),
+        (revoked_by("lab", granted(id="g2")), "of another grant"),
+    ):
+        decision = check_revocation(word, grant, parties())
+        assert not decision.allowed
+        assert says in decision.findings[0].message
 
 
 def test_a_foreign_party_or_plan() -> None:
