@@ -1,1 +1,1 @@
-"""Placeholder; its owner writes it."""
+"""Evidence: the log and its witnesses at the nodes; trust, bundle and verifier for an auditor who has no network."""
