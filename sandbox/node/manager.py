@@ -52,7 +52,7 @@ class ManagerNode:
 
     def assets(self) -> dict[str, Asset]:
         """Return every asset that takes part in questions, by name."""
-        return {asset.name: asset for asset in self.catalogue.list() if asset.lifecycle in ("published", "coded")}
+        return {asset.name: asset for asset in self.catalogue.list() if asset.lifecycle in ("published", "coded", "changed")}
 
     def judge(self, plan: Plan, terms: Mapping[str, Policy] | None = None) -> Decision:
         """Return what all owners' terms say of a plan now. terms: in place of the stored ones."""
