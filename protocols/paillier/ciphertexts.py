@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from protocols.errors import ParameterError
-from protocols.paillier.noise import SeededRng, gather
+from protocols.paillier.noise import gather
 from protocols.party import Mapper
 from protocols.primitives.bigint import read_mpz, to_limbs
 from protocols.primitives.engine import Limbs, Modulus
 from protocols.primitives.fixed_point import is_integer, rows_text
+from protocols.primitives.rng import SeededRng
 
 if TYPE_CHECKING:
     from protocols.paillier.keys import PublicKey

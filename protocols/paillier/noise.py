@@ -7,7 +7,6 @@ the same generator gives the same ciphertexts under any mapper, and a worker thr
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,7 +18,7 @@ from protocols.errors import ParameterError
 from protocols.party import Mapper
 from protocols.primitives.bigint import to_limbs
 from protocols.primitives.engine import FixedBase, Limbs, Modulus
-from protocols.primitives.rng import OsRng, Rng, below
+from protocols.primitives.rng import OsRng, Rng, SeededRng, below
 
 if TYPE_CHECKING:
     from protocols.paillier.keys import PublicKey
@@ -29,22 +28,6 @@ SEED_BYTES = 32
 EXTRA_BITS = 64
 TABLE_BUDGET_BYTES = 64 << 20
 _FULL_TABLES_FROM_ROWS = 512
-
-
-class SeededRng:
-    """Expands one secret seed by SHAKE-256 in counter mode; lives for one chunk of rows."""
-
-    def __init__(self, seed: bytes) -> None:
-        self._seed = seed
-        self._calls = 0
-
-    def bytes(self, count: int) -> bytes:
-        """Return the next `count` bytes."""
-        self._calls += 1
-        return hashlib.shake_256(self._seed + self._calls.to_bytes(8, "little")).digest(count)
-
-    def __repr__(self) -> str:
-        return "SeededRng(<redacted>)"
 
 
 def chunked(rows: int, rng: Rng, chunk_rows: int = CHUNK_ROWS) -> Iterator[tuple[int, int, bytes]]:

@@ -7,10 +7,10 @@ from typing import Any
 import gmpy2
 
 from protocols.paillier.keys import PublicKey
-from protocols.paillier.noise import SEED_BYTES, TABLE_BUDGET_BYTES, SeededRng, ShortNoise
+from protocols.paillier.noise import SEED_BYTES, TABLE_BUDGET_BYTES, ShortNoise
 from protocols.primitives.bigint import limbs_for, read_mpz, to_limbs
 from protocols.primitives.engine import Limbs, Modulus, get_engine
-from protocols.primitives.rng import Rng, below
+from protocols.primitives.rng import Rng, SeededRng, below
 
 # A prime: longer windows save little more than what their cache misses cost.
 _BUDGET_BYTES = TABLE_BUDGET_BYTES // 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import Protocol
 
@@ -26,6 +27,26 @@ class OsRng:
 
     def __repr__(self) -> str:
         return "OsRng()"
+
+
+class SeededRng:
+    """Expands one secret seed by SHAKE-256 in counter mode: the same seed and calls give the same bytes.
+
+    For a chunk of rows, and for a whole session that a supervisor may have replayed. The seed must be at least 32 uniform
+    bytes, from the operating system, and serve one of them only. Not for use by several threads.
+    """
+
+    def __init__(self, seed: bytes) -> None:
+        self._seed = seed
+        self._calls = 0
+
+    def bytes(self, count: int) -> bytes:
+        """Return the next `count` bytes."""
+        self._calls += 1
+        return hashlib.shake_256(self._seed + self._calls.to_bytes(8, "little")).digest(count)
+
+    def __repr__(self) -> str:
+        return "SeededRng(<redacted>)"
 
 
 def below(rng: Rng, bound: int) -> int:
