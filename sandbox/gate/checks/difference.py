@@ -48,12 +48,7 @@ def check(candidate: ReleaseRecord, history: Sequence[ReleaseRecord], *, rules: 
             (position, count.aggregate): "inconclusive" for position, count in standing
         }
         return Answer(refused=everything, remark=f"{remark}; the difference to them cannot be decided: {limit}")
-    refused: dict[tuple[int, int], Verdict] = {}
-    for position, count in standing:
-        verdict = judge.add(position, count)
-        if verdict != "pass":
-            refused[position, count.aggregate] = verdict
-    return Answer(refused=refused, remark=remark)
+    return Answer(refused=judge.refused(standing), remark=remark)
 
 
 def _repeats(candidate: ReleaseRecord, past: Sequence[ReleaseRecord]) -> bool:

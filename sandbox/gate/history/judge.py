@@ -6,16 +6,17 @@ from collections.abc import Iterator, Sequence
 
 from sandbox.gate.algebra import tells_count
 from sandbox.gate.history.atoms import Atom, atoms_of
-from sandbox.gate.history.space import Released, RowSpace
+from sandbox.gate.history.space import Released, RowSpace, State
 from sandbox.model.decision import Verdict
 from sandbox.model.product import ReleasedCount, ReleaseRecord
 
 _Measure = tuple[str, str]
 _Population = tuple[int, int, _Measure | None]
+_Told = tuple[_Measure, frozenset[int]]
 
 
 class Judge:
-    """Holds every earlier release, then takes the last record's aggregates one by one.
+    """Holds every earlier release, then takes the last record's aggregates in turn.
 
     A COUNT adds its population to the counts. SUM, AVG, VAR and STDDEV of x add the rows that have a value to the amounts of x;
     together with what was released of the same rows before they may tell COUNT(x) as well. Raises BeyondModel.
@@ -26,57 +27,65 @@ class Judge:
         self._k = k
         self._one_row_per_key = all(recorded.input.unique for record in records for recorded in record.inputs)
         self._columns, self._doubt = _columns(records, atoms_of(records))
-        self._told: dict[tuple[_Measure, frozenset[int]], frozenset[str]] = {}
+        self._told: dict[_Told, frozenset[str]] = {}
         self._counts = self._space(frozenset())
         self._amounts: dict[_Measure, RowSpace] = {}
-        self._start = self._load()
+        self._start = self._extend(list(self._earlier()))
 
-    def add(self, position: int, count: ReleasedCount) -> Verdict:
-        """Add one aggregate of the last record if every space stays safe; return the verdict.
+    def refused(self, standing: Sequence[tuple[int, ReleasedCount]]) -> dict[tuple[int, int], Verdict]:
+        """Return the aggregates of the last record, among (cell position, count), that must be withheld.
 
-        Where the earlier releases alone, with the labels that the new one shows, are not safe, nothing is added.
+        As if they were tried one after the other: whatever is safe together is safe one by one, so halves are tried first.
+        Where the earlier releases alone, with the labels that the new one shows, are not safe, all are refused.
         """
-        if self._start != "pass":
-            return self._start
         number = len(self._records) - 1
-        population = self._population(number, position, count)
-        released = self._released(number, position, count)
-        measure = population[2]
-        functions = self._functions(number, count, population)
-        if measure is None:
-            return self._counts.add(released)
-        if tells_count(functions):
-            verdict = self._counts.add(released)
-            if verdict != "pass":
-                return verdict
-        if self._function(number, count) != "count":
-            verdict = self._amounts_of(measure).add(released)
-            if verdict != "pass":
-                return verdict
-        self._told[measure, released.columns] = functions
-        return "pass"
+        if self._start != "pass":
+            return {(position, count.aggregate): self._start for position, count in standing}
+        found: dict[tuple[int, int], Verdict] = {}
+        waiting = [list(standing)]
+        while waiting:
+            batch = waiting.pop()
+            verdict = self._extend([(number, position, count) for position, count in batch])
+            if verdict == "pass":
+                continue
+            if len(batch) == 1:
+                found[batch[0][0], batch[0][1].aggregate] = verdict
+                continue
+            middle = len(batch) // 2
+            waiting += [batch[middle:], batch[:middle]]
+        return found
 
-    def _load(self) -> Verdict:
+    def _extend(self, batch: Sequence[tuple[int, int, ReleasedCount]]) -> Verdict:
+        """Add aggregates to every space that they concern, or to none."""
+        before = self._counts.state(), {measure: space.state() for measure, space in self._amounts.items()}, dict(self._told)
         counts: list[Released] = []
         amounts: dict[_Measure, list[Released]] = {}
-        for number, position, count in self._earlier():
-            population = self._population(number, position, count)
-            released = self._released(number, position, count)
-            measure = population[2]
+        for number, position, count in batch:
+            measure, released = self._population(number, position, count)
+            function = self._records[number].aggregates[count.aggregate].function
             if measure is None:
                 counts.append(released)
                 continue
-            functions = self._functions(number, count, population)
+            functions = self._told.get((measure, released.columns), frozenset()) | {function}
             self._told[measure, released.columns] = functions
             if tells_count(functions):
                 counts.append(released)
-            if self._function(number, count) != "count":
+            if function != "count":
                 amounts.setdefault(measure, []).append(released)
-        verdict = self._counts.load(counts)
+        verdict = self._counts.extend(counts)
         for measure, populations in amounts.items():
             if verdict == "pass":
-                verdict = self._amounts_of(measure).load(populations)
+                verdict = self._amounts_of(measure).extend(populations)
+        if verdict != "pass":
+            self._restore(*before)
         return verdict
+
+    def _restore(self, counts: State, amounts: dict[_Measure, State], told: dict[_Told, frozenset[str]]) -> None:
+        self._counts.restore(counts)
+        self._amounts = {measure: self._amounts[measure] for measure in amounts}
+        for measure, state in amounts.items():
+            self._amounts[measure].restore(state)
+        self._told = told
 
     def _earlier(self) -> Iterator[tuple[int, int, ReleasedCount]]:
         for number, record in enumerate(self._records[:-1]):
@@ -92,23 +101,13 @@ class Judge:
     def _space(self, empty: frozenset[int]) -> RowSpace:
         return RowSpace(k=self._k, one_row_per_key=self._one_row_per_key, doubt=self._doubt, empty=empty)
 
-    def _function(self, number: int, count: ReleasedCount) -> str:
-        return self._records[number].aggregates[count.aggregate].function
-
-    def _functions(self, number: int, count: ReleasedCount, population: _Population) -> frozenset[str]:
-        measure = population[2]
-        if measure is None:
-            return frozenset()
-        before = self._told.get((measure, self._columns.get(population, frozenset())), frozenset())
-        return before | {self._function(number, count)}
-
-    def _population(self, number: int, position: int, count: ReleasedCount) -> _Population:
-        return number, position, _measure(self._records[number], count.aggregate)
-
-    def _released(self, number: int, position: int, count: ReleasedCount) -> Released:
-        columns = self._columns.get(self._population(number, position, count), frozenset())
-        return Released(
-            columns=columns, rows=count.rows, keys=count.keys, counts_keys=self._function(number, count) == "count_keys"
+    def _population(self, number: int, position: int, count: ReleasedCount) -> tuple[_Measure | None, Released]:
+        measure = _measure(self._records[number], count.aggregate)
+        return measure, Released(
+            columns=self._columns.get((number, position, measure), frozenset()),
+            rows=count.rows,
+            keys=count.keys,
+            counts_keys=self._records[number].aggregates[count.aggregate].function == "count_keys",
         )
 
 

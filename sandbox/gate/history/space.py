@@ -39,6 +39,9 @@ class _Row:
     parts: Mapping[int, Fraction]
 
 
+State = tuple[list[Released], list[_Row], frozenset[int], frozenset[int]]
+
+
 @dataclass(slots=True)
 class RowSpace:
     """Released populations of one kind, reduced. one_row_per_key: every joined row has its own key.
@@ -55,26 +58,32 @@ class RowSpace:
     empty: frozenset[int] = frozenset()
     admitted: frozenset[int] = frozenset()
 
-    def add(self, population: Released) -> Verdict:
-        """Add a population if the space stays safe; return the verdict. A refused one leaves the space as it was."""
-        before = list(self.released), list(self.basis), self.empty, self.admitted
-        known = {id(row) for row in self.basis}
-        verdict = self._insert(population)
-        if verdict is None:
-            verdict = self._search_from([row for row in self.basis if id(row) not in known])
+    def extend(self, populations: Sequence[Released]) -> Verdict:
+        """Add populations if the space stays safe with all of them, else none; return the verdict."""
+        before = self.state()
+        judged = {id(row) for row in self.basis}
+        verdict: Verdict = "pass"
+        for population in populations:
+            verdict = self._insert(population)
+            if verdict != "pass":
+                break
+        else:
+            verdict = self._search_from([row for row in self.basis if id(row) not in judged])
         if verdict != "pass":
-            self.released, self.basis, self.empty, self.admitted = before
+            self.restore(before)
         return verdict
 
-    def load(self, populations: Sequence[Released]) -> Verdict:
-        """Add populations that are public already, then judge the whole space once."""
-        for population in populations:
-            if self._insert(population) not in {None, "pass"}:
-                return "inconclusive"
-        return self._search_from(list(self.basis))
+    def state(self) -> State:
+        """Return what `restore` needs to undo later additions."""
+        return list(self.released), list(self.basis), self.empty, self.admitted
 
-    def _insert(self, population: Released) -> Verdict | None:
-        """Reduce a population into the basis. None: it added a dimension; else the verdict on one that was computable."""
+    def restore(self, state: State) -> None:
+        """Return to an earlier state."""
+        released, basis, self.empty, self.admitted = state
+        self.released, self.basis = list(released), list(basis)
+
+    def _insert(self, population: Released) -> Verdict:
+        """Reduce a population into the basis. Anything but `pass` concerns one that was computable already."""
         number = len(self.released)
         self.released.append(population)
         if population.rows == 0:
@@ -84,7 +93,7 @@ class RowSpace:
         if not row.entries:
             return self._judge_known(population, row) if row.rows == 0 else self._admit(row.rows, row.parts)
         self._join(row)
-        return None
+        return "pass"
 
     def _reduced(self, entries: dict[int, Fraction], rows: Fraction, parts: dict[int, Fraction]) -> _Row:
         for known in self.basis:
@@ -172,7 +181,7 @@ class RowSpace:
 
     def _rebuild(self) -> Verdict:
         populations, self.released, self.basis = self.released, [], []
-        return self.load(populations)
+        return self.extend(populations)
 
     def _absent(self, column: int) -> bool:
         return column in self.empty or (self.doubt.get(column, 0) > 0 and column not in self.admitted)
