@@ -8,6 +8,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 MAX_NODES = 5_000
+TOTAL_NODES = 40_000
+
+
+@dataclass(slots=True)
+class Budget:
+    """Nodes that all searches of one judgement may still visit; counted, not timed, so that the answer repeats."""
+
+    left: int = TOTAL_NODES
 
 
 @dataclass(slots=True)
@@ -39,8 +47,9 @@ class Search:
     is that one plus a smaller vector, so it is not followed. exhausted: the limit of nodes was hit.
     """
 
-    def __init__(self, rows: Sequence[Mapping[int, Fraction]], known: Sequence[frozenset[int]]) -> None:
+    def __init__(self, rows: Sequence[Mapping[int, Fraction]], known: Sequence[frozenset[int]], budget: Budget) -> None:
         self.exhausted = False
+        self._budget = budget
         self._values: list[int | None] = [None] * len(rows)
         self._columns = _columns(rows)
         self._touched = [[self._columns[column] for column in row] for row in rows]
@@ -54,7 +63,7 @@ class Search:
     def indicators(self) -> Iterator[tuple[frozenset[int], tuple[int, ...]]]:
         """Yield (columns, rows that were added up) of each non-zero 0/1 vector that contains no known population."""
         stack: list[tuple[int, int, int]] = []
-        nodes, possible = 0, True
+        nodes, possible = min(MAX_NODES, self._budget.left), True
         while True:
             choice = self._next() if possible else None
             if possible and choice is not None:
@@ -71,10 +80,11 @@ class Search:
                 self._undo(mark)
                 stack.append((choice, -1, mark))
                 one = 0
-            nodes += 1
-            if nodes > MAX_NODES:
+            if nodes == 0:
                 self.exhausted = True
                 return
+            nodes -= 1
+            self._budget.left -= 1
             possible = self._assign(choice, one)
 
     def _next(self) -> int | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sandbox.gate.algebra import tells_count
 from sandbox.gate.history.atoms import Atom, atoms_of
+from sandbox.gate.history.indicators import Budget
 from sandbox.gate.history.space import Released, RowSpace, State
 from sandbox.model.decision import Verdict
 from sandbox.model.product import ReleasedCount, ReleaseRecord
@@ -25,6 +26,7 @@ class Judge:
     def __init__(self, records: Sequence[ReleaseRecord], *, k: int) -> None:
         self._records = records
         self._k = k
+        self._budget = Budget()
         self._one_row_per_key = all(recorded.input.unique for record in records for recorded in record.inputs)
         self._columns, self._doubt = _columns(records, atoms_of(records))
         self._told: dict[_Told, frozenset[str]] = {}
@@ -99,7 +101,7 @@ class Judge:
         return self._amounts[measure]
 
     def _space(self, empty: frozenset[int]) -> RowSpace:
-        return RowSpace(k=self._k, one_row_per_key=self._one_row_per_key, doubt=self._doubt, empty=empty)
+        return RowSpace(k=self._k, one_row_per_key=self._one_row_per_key, doubt=self._doubt, budget=self._budget, empty=empty)
 
     def _population(self, number: int, position: int, count: ReleasedCount) -> tuple[_Measure | None, Released]:
         measure = _measure(self._records[number], count.aggregate)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from sandbox.gate.history.indicators import Search
+from sandbox.gate.history.indicators import Budget, Search
 from sandbox.model.decision import Verdict
 
 _Vector = Mapping[int, Fraction]
@@ -53,6 +53,7 @@ class RowSpace:
     k: int
     one_row_per_key: bool
     doubt: Mapping[int, int] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
     released: list[Released] = field(default_factory=list)
     basis: list[_Row] = field(default_factory=list)
     empty: frozenset[int] = frozenset()
@@ -147,7 +148,9 @@ class RowSpace:
         """Judge every minimal indicator of a component. An empty population on the way removes its columns and restarts."""
         touched = frozenset(column for row in component for column in row.entries)
         known = [self._present(population) for population in self.released]
-        search = Search([row.entries for row in component], [columns for columns in known if columns and columns <= touched])
+        search = Search(
+            [row.entries for row in component], [columns for columns in known if columns and columns <= touched], self.budget
+        )
         for columns, chosen in search.indicators():
             rows, parts = _combined([component[index] for index in chosen])
             if rows == 0:
