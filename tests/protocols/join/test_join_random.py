@@ -5,16 +5,12 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import numpy as np
 import pytest
-from support import join_oracle
+from support import families, join_oracle
 from support.deterministic import DeterministicRng
 
 from protocols import join, paillier
 from protocols.local import run_local
-from protocols.psi.keys import KeyDomain, encode_keys
-
-DOMAIN = KeyDomain(name="person", types=("integer",))
 
 
 @pytest.fixture(scope="module")
@@ -67,50 +63,20 @@ def random_case(random_: random.Random) -> dict[str, Any]:
     }
 
 
-def provider_rows(table: dict[Any, dict[int, dict[str, Any]]], measures: int) -> join.ProviderRows:
-    flat = [(key, group, entry) for key, groups in table.items() for group, entry in groups.items()]
-    return join.ProviderRows(
-        keys=encode_keys([np.array([key for key, _, _ in flat], dtype=np.int64)], DOMAIN).keys,
-        groups=np.array([group for _, group, _ in flat], dtype=np.int64),
-        labels=(b"0", b"1", b"2"),
-        multiplicities=np.array([entry["m"] for _, _, entry in flat], dtype=np.int64),
-        measures=tuple(
-            join.MeasureRows(
-                counts=np.array([entry["c"][number] for _, _, entry in flat], dtype=np.int64),
-                sums=[entry["s"][number] for _, _, entry in flat],
-                squares=[entry["q"][number] for _, _, entry in flat],
-            )
-            for number in range(measures)
-        ),
-    )
-
-
 def make_roles(case: dict[str, Any], gate_key: paillier.PrivateKey, seed: Any) -> dict[str, Any]:
-    key = gate_key.public_key
-    params = join.JoinParams(
+    params = families.join_params(
+        case["specs"],
         plan="sha256:test",
-        key_domain=DOMAIN,
-        providers=case["specs"],
-        operator="operator",
-        gate="gate",
-        gate_key=key.fingerprint,
-        key_bits=key.key_bits,
-        noise="djn",
+        gate_key=gate_key.public_key.fingerprint,
         min_keys=case["min_keys"],
         min_pattern=case["min_pattern"],
         min_list=0,
         chunk_rows=7,
     )
-    common: dict[str, Any] = {"rng": DeterministicRng(seed), "allow_insecure_key": True}
-    roles: dict[str, Any] = {
-        spec.name: join.JoinProvider(
-            spec.name, params, provider_rows(join_oracle.local_rows(rows, len(spec.measures)), len(spec.measures)), **common
-        )
-        for spec, rows in zip(case["specs"], case["raw"], strict=True)
+    rows = {
+        spec.name: families.join_rows(raw, len(spec.measures)) for spec, raw in zip(case["specs"], case["raw"], strict=True)
     }
-    roles["operator"] = join.JoinOperator("operator", params, **common)
-    roles["gate"] = join.JoinGate("gate", params, gate_key, **common)
-    return roles
+    return families.join_roles_of(params, rows, seed=seed, key=gate_key)
 
 
 @pytest.mark.parametrize("seed", range(150))
