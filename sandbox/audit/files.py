@@ -67,7 +67,7 @@ class DiskFiles:
 
 
 class FolderLock:
-    """One process at a time in a folder, for as long as this object is open. Held by the kernel, so a killed process frees it."""
+    """One process at a time in a folder, as long as this object is open. The kernel holds it: a killed process frees it."""
 
     def __init__(self, folder: Path) -> None:
         """Take the lock. Raises StateError if another process, or another object of this one, holds it."""

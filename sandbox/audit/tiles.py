@@ -96,6 +96,11 @@ class TileStore:
         superfluous = self._partial_paths(self.size)
         for start in range(0, len(entries), WIDTH):
             self._extend_some(entries[start : start + WIDTH])
+        for level, edge in enumerate(self._edges):
+            if edge:
+                self._write(tile_path(str(level), (self.size >> (HEIGHT * level)) // WIDTH, len(edge)), b"".join(edge))
+        if self._entries:
+            self._write(tile_path("entries", self.size // WIDTH, len(self._entries)), pack_entries(self._entries))
         return [path for path in superfluous if path not in self._partial_paths(self.size)]
 
     def entry(self, index: int, size: int) -> bytes:
@@ -129,11 +134,6 @@ class TileStore:
             self._write(tile_path("entries", number, WIDTH), pack_entries(self._entries[:WIDTH]))
             self._write_full(entries, full, number)
             self._entries = self._entries[WIDTH:]
-        for level, edge in enumerate(self._edges):
-            if edge:
-                self._write(tile_path(str(level), (self.size >> (HEIGHT * level)) // WIDTH, len(edge)), b"".join(edge))
-        if self._entries:
-            self._write(tile_path("entries", self.size // WIDTH, len(self._entries)), pack_entries(self._entries))
 
     def _write_full(self, entries: Sequence[bytes], before: list[list[bytes]], number: int) -> None:
         """Write the hash tiles that filled up: level 0 always, a higher one when the tile below completed it."""
