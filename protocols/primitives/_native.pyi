@@ -23,8 +23,8 @@ class Modulus:
         """Return the first row that is not below the modulus, or -1."""
 
     def multiply(self, a: Limbs, b: Limbs) -> Limbs: ...
-    def power(self, bases: Limbs, exponents: Limbs, exponent_bits: int) -> Limbs:
-        """Return powers, by a schedule that depends on exponent_bits alone; no exponent is longer than that."""
+    def power(self, bases: Limbs, exponents: Limbs, exponent_bits: int, secret: bool) -> Limbs:
+        """Return powers; no exponent is longer than exponent_bits, on which alone time and accesses depend if secret."""
 
     def product(self, a: Limbs, starts: npt.NDArray[np.int64]) -> Limbs: ...
     def multi_power(
@@ -35,10 +35,12 @@ class Modulus:
 class FixedBase:
     """Powers of one base from tables. Immutable; `power` releases the GIL."""
 
-    def __init__(self, modulus: Modulus, base: Limbs, exponent_bits: int, window_bits: int) -> None: ...
+    def __init__(self, modulus: Modulus, base: Limbs, inverse: Limbs, exponent_bits: int, tables: int) -> None:
+        """Build tables for base (limbs,), whose inverse (limbs,), or (0,) if it has none, makes powers faster."""
+
     @staticmethod
-    def table_bytes(modulus: Modulus, exponent_bits: int, window_bits: int) -> int:
-        """Return what tables with that window would take."""
+    def table_bytes(modulus: Modulus, exponent_bits: int, tables: int) -> int:
+        """Return what so many tables would take."""
 
     @property
     def window_bits(self) -> int: ...

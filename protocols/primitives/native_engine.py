@@ -5,8 +5,8 @@ The kernels and what of them is constant-time are described in protocols/primiti
 
 from __future__ import annotations
 
+import bisect
 import math
-from collections.abc import Iterable
 
 import gmpy2
 import numpy as np
@@ -49,13 +49,13 @@ def _bit_length(numbers: Limbs) -> int:
 class NativeFixedBase:
     """Powers of one base, from tables that are built once. Immutable, shared by threads."""
 
-    def __init__(self, modulus: _native.Modulus, base: Limbs, exponent_bits: int, window_bits: int) -> None:
-        self._table = _native.FixedBase(modulus, base, exponent_bits, window_bits)
+    def __init__(self, table: _native.FixedBase, exponent_bits: int) -> None:
+        self._table = table
         self._exponent_bits = exponent_bits
 
     @property
     def window_bits(self) -> int:
-        """Exponent bits that one table answers."""
+        """Exponent bits that one table answers (the widest, where they differ by one)."""
         return self._table.window_bits
 
     @property
@@ -130,14 +130,14 @@ class NativeModulus:
     def power(self, bases: Limbs, exponents: Limbs, *, secret: bool = False) -> Limbs:
         """Return base^e elementwise; exponents are (n, e_limbs), or (1, e_limbs) for one that all share.
 
-        Fixed windows, every table entry read for each lookup: with `secret`, time and memory accesses depend on the
-        width e_limbs alone; else the schedule stops at the longest exponent's bits. Raises ParameterError as `multiply`.
+        Fixed windows. With `secret`, time and memory accesses depend on the width e_limbs alone: every table entry is
+        read for each lookup. Else the schedule stops at the longest exponent's bits. Raises ParameterError as `multiply`.
         """
         _check_limbs(exponents, "exponents", 2)
         if len(exponents) not in (1, len(bases)):
             raise ParameterError(f"cannot raise {len(bases)} rows to {len(exponents)} exponents")
         exponent_bits = exponents.shape[1] * LIMB_BITS if secret else _bit_length(exponents)
-        return self._native.power(self._residues(bases, "bases"), np.ascontiguousarray(exponents), exponent_bits)
+        return self._native.power(self._residues(bases, "bases"), np.ascontiguousarray(exponents), exponent_bits, secret)
 
     def product(self, a: Limbs, starts: npt.NDArray[np.int64]) -> Limbs:
         """Return the product of each segment a[starts[i]:starts[i+1]]: starts is (k+1,), the result (k, limbs).
@@ -211,17 +211,33 @@ class NativeModulus:
         return self._native.multiply(numerators, inverses)
 
     def fixed_base(self, base: int, exponent_bits: int, budget_bytes: int) -> NativeFixedBase:
-        """Build tables for powers of `base` up to `exponent_bits`, with the largest window that fits the budget.
+        """Build tables for powers of `base` up to `exponent_bits`, with the largest windows that fit the budget.
 
+        Powers of a base that has an inverse take a fifth less time where the modulus is a square with known root.
         One-bit windows are the least, whatever the budget. Raises ParameterError on a base outside [0, value).
         """
         if not 0 <= base < self._value:
             raise ParameterError("the base of a fixed-base table is not below the modulus")
         if exponent_bits < 1:
             raise ParameterError("a fixed base needs at least one exponent bit")
-        windows: Iterable[int] = range(min(_MAX_WINDOW_BITS, exponent_bits), 1, -1)
-        fitting = (w for w in windows if _native.FixedBase.table_bytes(self._native, exponent_bits, w) <= budget_bytes)
-        return NativeFixedBase(self._native, to_limbs([base], self._limbs)[0], exponent_bits, next(fitting, 1))
+        counts = range(-(-exponent_bits // _MAX_WINDOW_BITS), exponent_bits + 1)
+        fits = bisect.bisect_left(
+            counts,
+            True,
+            key=lambda tables: _native.FixedBase.table_bytes(self._native, exponent_bits, tables) <= budget_bytes,
+        )
+        tables = counts[min(fits, len(counts) - 1)]
+        row, inverse = to_limbs([base], self._limbs)[0], self._inverse_if_any(base)
+        return NativeFixedBase(_native.FixedBase(self._native, row, inverse, exponent_bits, tables), exponent_bits)
+
+    def _inverse_if_any(self, base: int) -> Limbs:
+        """Return (limbs,) of base⁻¹, or (0,) where there is none."""
+        try:
+            inverse = int(gmpy2.invert(base, self._value))
+        except ZeroDivisionError:
+            return np.zeros(0, dtype=np.uint64)
+        row: Limbs = to_limbs([inverse], self._limbs)[0]
+        return row
 
     def __repr__(self) -> str:
         return f"<NativeModulus: {self._value.bit_length()} bits>"
@@ -254,8 +270,8 @@ class NativeEngine:
         features = ", ".join(_native.processor_features()) or "none of bmi2, adx, avx512f, avx512ifma"
         reason = "asked for by name" if self._is_forced else f"the fastest that this processor allows (it has {features})"
         return (
-            f"C++ path {self._path} ({_PATHS[self._path]}), {reason}; powers run on a fixed schedule and read whole "
-            "tables; fixed-base tables, dot products and inversions are variable-time"
+            f"C++ path {self._path} ({_PATHS[self._path]}), {reason}; powers with a secret exponent run on a "
+            "fixed schedule and read whole tables, everything else reads by address"
         )
 
     def modulus(self, value: int, *, root: int | None = None) -> NativeModulus:

@@ -1,6 +1,7 @@
 #include "arithmetic.h"
 
 #include <cstring>
+#include <stdexcept>
 
 namespace native {
 
@@ -84,7 +85,17 @@ class DirectForm final : public Arithmetic {
     kernel_.reduce_square(out, m, nullptr, a, ring_, m + static_cast<std::size_t>(ring_.digits) * lanes());
   }
 
+  bool has_slopes(int) const override { return false; }
+  void multiply_lower(Word*, const Word*, const Word*, Word*) const override { refuse(); }
+  void multiply_residues(Word*, const Word*, const Word*, Word*) const override { refuse(); }
+  void factor(Word*, const Word*, Word*) const override { refuse(); }
+  void clear_upper(Word*) const override { refuse(); }
+  void add_slopes(Word*, const Word*) const override { refuse(); }
+  void apply_slopes(Word*, Word*, Word*) const override { refuse(); }
+
  private:
+  [[noreturn]] static void refuse() { throw std::logic_error("slopes belong to the split form"); }
+
   Ring ring_;
 };
 
@@ -155,7 +166,46 @@ class SplitForm final : public Arithmetic {
     std::memcpy(out, low, sizeof(Word) * half_);
   }
 
+  // The digits of so many slopes fit a word without carries. The sum of slopes must stay below R / 4, so that its product with a residue comes out reduced.
+  bool has_slopes(int factors) const override {
+    const int headroom = kernel_.digit_bits * ring_.digits - (shift_ + 2);
+    return factors <= kMostSlopes && (headroom >= 32 || factors <= (std::int64_t{1} << headroom) / 4);
+  }
+
+  void multiply_lower(Word* out, const Word* a, const Word* b, Word* scratch) const override {
+    Word* m = scratch;
+    Word* low = m + half_;
+    Word* minus_m = low + half_;
+    Word* rest = minus_m + half_ + lanes();
+    kernel_.reduce_product(low, m, nullptr, a, b, ring_, rest);
+    kernel_.complement(minus_m, m, ring_);
+    kernel_.reduce_product(out + half_, m, minus_m, a + half_, b, ring_, rest);
+    std::memcpy(out, low, sizeof(Word) * half_);
+  }
+
+  void multiply_residues(Word* out, const Word* a, const Word* b, Word* scratch) const override {
+    kernel_.reduce_product(out, scratch, nullptr, a, b, ring_, scratch + half_);
+  }
+
+  void factor(Word* x, const Word* inverse, Word* scratch) const override {
+    kernel_.reduce_product(x + half_, scratch, nullptr, x + half_, inverse, ring_, scratch + half_);
+    // Reduced numbers are below 2n; slopes below n sum up to less.
+    kernel_.conditional_subtract(x + half_, ring_.n.data(), ring_.digits, scratch);
+  }
+
+  void clear_upper(Word* x) const override { std::memset(x + half_, 0, sizeof(Word) * half_); }
+
+  void add_slopes(Word* sum, const Word* x) const override { kernel_.accumulate(sum + half_, x + half_, ring_.digits); }
+
+  // x1 + x0 s = (x1 R + x0 (s R)) / R, where the lower half of `one` is R modulo n.
+  void apply_slopes(Word* x, Word* sum, Word* scratch) const override {
+    kernel_.normalise(sum + half_, ring_.digits);
+    kernel_.reduce_two_products(x + half_, scratch, nullptr, x + half_, one(), x, sum + half_, ring_, scratch + half_);
+  }
+
  private:
+  static constexpr int kMostSlopes = 2048;
+
   Ring ring_;
   std::size_t half_;                   // words of one half of a block
   std::vector<Word> square_digits_;    // n^2

@@ -32,6 +32,21 @@ class Arithmetic {
   virtual void multiply(Word* out, const Word* a, const Word* b, Word* scratch) const = 0;
   virtual void square(Word* out, const Word* a, Word* scratch) const = 0;
 
+  // A unit t = a (1 + s n) modulo n^2 may be kept as a and its *slope* s: slopes of a product add up, and a factor without its
+  // x1 takes four half products instead of five. A *factored* block holds a in its lower half, s R in its upper one.
+  // Whether products of that many factored residues work: the form is split, and R leaves room for the sum of slopes.
+  virtual bool has_slopes(int factors) const = 0;
+  // The remaining ones are for forms with slopes only. a b where b1, the upper half of b, is taken as 0.
+  virtual void multiply_lower(Word* out, const Word* a, const Word* b, Word* scratch) const = 0;
+  // Lower half of out = a0 b0 / R modulo n; its upper half is left alone.
+  virtual void multiply_residues(Word* out, const Word* a, const Word* b, Word* scratch) const = 0;
+  // Turns a block into a factored one; the lower half of `inverse` is R^2 / x0 modulo n.
+  virtual void factor(Word* x, const Word* inverse, Word* scratch) const = 0;
+  virtual void clear_upper(Word* x) const = 0;
+  // Upper half of sum += slopes of x, and x = x (1 + sum n) at last.
+  virtual void add_slopes(Word* sum, const Word* x) const = 0;
+  virtual void apply_slopes(Word* x, Word* sum, Word* scratch) const = 0;
+
   void gather(Word* block, const Word* const* rows) const { kernel_.from_rows(block, rows, row_words_); }
   void scatter(Word* const* rows, const Word* block) const { kernel_.to_rows(rows, block, row_words_); }
   void select(Word* out, const Word* table, int entries, const std::uint32_t* index) const {

@@ -18,6 +18,7 @@ namespace avx512 {
 #define LANES_INLINE LANES_TARGET __attribute__((always_inline)) static inline
 
 struct Digits {
+  static constexpr int max_tile = 6;
   using Operand = __m512d;
   static constexpr Word low_bias = 0x4330000000000000;   // the bits of 2^52
   static constexpr Word high_bias = 0x4670000000000000;  // the bits of 2^104

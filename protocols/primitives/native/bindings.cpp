@@ -73,12 +73,12 @@ class Modulus {
     return result(n, [&](Word* out) { native::multiply(*ring_, out, left, right, n); });
   }
 
-  Array power(const Array& bases, const Array& exponents, int exponent_bits) const {
+  Array power(const Array& bases, const Array& exponents, int exponent_bits, bool secret) const {
     const std::size_t n = bases.shape(0);
     const Numbers base_rows = residues(bases, n);
     const Numbers exponent_rows = numbers(exponents, n);
     require(exponent_bits >= 0, "exponent_bits must not be negative");
-    return result(n, [&](Word* out) { native::power(*ring_, out, base_rows, exponent_rows, exponent_bits, n); });
+    return result(n, [&](Word* out) { native::power(*ring_, out, base_rows, exponent_rows, exponent_bits, secret, n); });
   }
 
   Array product(const Array& a, const Indices& starts) const {
@@ -133,16 +133,27 @@ class Modulus {
 
 class FixedBase {
  public:
-  FixedBase(const Modulus& modulus, const Array& base, int exponent_bits, int window_bits) : ring_(modulus.ring()) {
+  // inverse: that of the base, or an empty array.
+  FixedBase(const Modulus& modulus, const Array& base, const Array& inverse, int exponent_bits, int tables)
+      : ring_(modulus.ring()) {
     require(base.ndim() == 1 && base.shape(0) == ring_->limbs(), "the base must be as wide as the modulus");
-    require(exponent_bits >= 1 && window_bits >= 1 && window_bits <= 20, "exponent_bits or window_bits is out of range");
+    require(inverse.ndim() == 1 && (inverse.shape(0) == 0 || inverse.shape(0) == ring_->limbs()),
+            "the inverse must be as wide as the modulus, or empty");
+    check_windows(exponent_bits, tables);
     const Word* data = base.data();
+    const Word* over = inverse.shape(0) == 0 ? nullptr : inverse.data();
     py::gil_scoped_release release;
-    table_ = std::make_unique<native::FixedBase>(ring_, data, exponent_bits, window_bits);
+    table_ = std::make_unique<native::FixedBase>(ring_, data, over, exponent_bits, tables);
   }
 
-  static std::size_t table_bytes(const Modulus& modulus, int exponent_bits, int window_bits) {
-    return native::FixedBase::size_bytes(*modulus.ring(), exponent_bits, window_bits);
+  static std::size_t table_bytes(const Modulus& modulus, int exponent_bits, int tables) {
+    check_windows(exponent_bits, tables);
+    return native::FixedBase::size_bytes(*modulus.ring(), exponent_bits, tables);
+  }
+
+  static void check_windows(int exponent_bits, int tables) {
+    require(exponent_bits >= 1 && tables >= 1 && tables <= exponent_bits && (exponent_bits + tables - 1) / tables <= 20,
+            "exponent_bits or tables is out of range");
   }
 
   int window_bits() const { return table_->window_bits(); }
@@ -175,14 +186,15 @@ PYBIND11_MODULE(_native, module) {
       .def_property_readonly("limbs", &Modulus::limbs)
       .def("first_unreduced", &Modulus::first_unreduced, py::arg("a").noconvert())
       .def("multiply", &Modulus::multiply, py::arg("a").noconvert(), py::arg("b").noconvert())
-      .def("power", &Modulus::power, py::arg("bases").noconvert(), py::arg("exponents").noconvert(), py::arg("exponent_bits"))
+      .def("power", &Modulus::power, py::arg("bases").noconvert(), py::arg("exponents").noconvert(), py::arg("exponent_bits"),
+           py::arg("secret"))
       .def("product", &Modulus::product, py::arg("a").noconvert(), py::arg("starts").noconvert())
       .def("multi_power", &Modulus::multi_power, py::arg("bases").noconvert(), py::arg("magnitudes").noconvert(),
            py::arg("negative").noconvert(), py::arg("weight_bits"));
   py::class_<FixedBase>(module, "FixedBase")
-      .def(py::init<const Modulus&, const Array&, int, int>(), py::arg("modulus"), py::arg("base").noconvert(),
-           py::arg("exponent_bits"), py::arg("window_bits"))
-      .def_static("table_bytes", &FixedBase::table_bytes, py::arg("modulus"), py::arg("exponent_bits"), py::arg("window_bits"))
+      .def(py::init<const Modulus&, const Array&, const Array&, int, int>(), py::arg("modulus"),
+           py::arg("base").noconvert(), py::arg("inverse").noconvert(), py::arg("exponent_bits"), py::arg("tables"))
+      .def_static("table_bytes", &FixedBase::table_bytes, py::arg("modulus"), py::arg("exponent_bits"), py::arg("tables"))
       .def_property_readonly("window_bits", &FixedBase::window_bits)
       .def_property_readonly("size_bytes", &FixedBase::size_bytes)
       .def("power", &FixedBase::power, py::arg("exponents").noconvert());

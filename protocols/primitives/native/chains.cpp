@@ -34,16 +34,15 @@ Factors Factors::rows(const Arithmetic& ring, const Word* rows, const std::uint3
   return Factors(ring, rows, ring.row_words(), order, raw, false);
 }
 
-void Factors::fetch(Word* block, const std::size_t* positions, Word* scratch) const {
-  const Word* rows[kMaxLanes];
+void Factors::find(const Word** rows, const std::size_t* positions) const {
   for (int l = 0; l < ring_.lanes(); ++l) {
     const std::size_t position = positions[l];
-    if (position == kAbsent) {
-      rows[l] = absent_.data();
-    } else {
-      rows[l] = data_ + (order_ != nullptr ? order_[position] : position) * stride_;
-    }
+    rows[l] = position == kAbsent ? absent_.data() : data_ + (order_ != nullptr ? order_[position] : position) * stride_;
+    prefetch(rows[l], stride_);
   }
+}
+
+void Factors::fetch(Word* block, const Word* const* rows, Word* scratch) const {
   if (in_limbs_) {
     ring_.load(block, rows, scratch);
   } else {
@@ -82,17 +81,25 @@ void Chains::short_products(Word* out, const Factors& factors, const std::vector
   });
   const int lanes = ring_.lanes();
   std::size_t positions[kMaxLanes];
+  const Word* now[kMaxLanes];
+  const Word* next[kMaxLanes];
   Word* rows[kMaxLanes];
   for (std::size_t group = 0; group < order.size(); group += lanes) {
     const std::size_t steps = std::max<std::size_t>(segments[order[group]].length(), 1);
-    for (std::size_t step = 0; step < steps; ++step) {
+    const auto find = [&](std::size_t step) {
       for (int l = 0; l < lanes; ++l) {
         positions[l] = Factors::kAbsent;
         if (group + l >= order.size()) continue;
         const Segment& segment = segments[order[group + l]];
         if (step < segment.length()) positions[l] = segment.first + step;
       }
-      factors.fetch(step == 0 ? x_ : factor_, positions, scratch_);
+      factors.find(next, positions);
+    };
+    find(0);
+    for (std::size_t step = 0; step < steps; ++step) {
+      std::copy_n(next, lanes, now);
+      if (step + 1 < steps) find(step + 1);
+      factors.fetch(step == 0 ? x_ : factor_, now, scratch_);
       if (step != 0) ring_.multiply(x_, x_, factor_, scratch_);
     }
     // Raw factors lose one R per multiplication; Montgomery forms keep theirs.
@@ -124,7 +131,7 @@ void Chains::products(Word* out, const Factors& factors, const std::vector<Segme
     short_products(out, factors, segments);
     return;
   }
-  Buffer rows(pieces.size() * ring_.row_words());
+  Buffer rows(pieces.size() * ring_.row_words(), Buffer::Content::open);
   short_products(rows.data(), factors, pieces);
   products(out, Factors::rows(ring_, rows.data(), nullptr, false), pieces_of_segment);
 }

@@ -26,7 +26,9 @@ class Factors {
   static Factors rows(const Arithmetic&, const Word* rows, const std::uint32_t* order, bool raw);
 
   bool raw() const { return raw_; }
-  void fetch(Word* block, const std::size_t* positions, Word* scratch) const;
+  // Looks up one factor per lane, and asks for its words, which lie at random in memory; then makes them a block.
+  void find(const Word** rows, const std::size_t* positions) const;
+  void fetch(Word* block, const Word* const* rows, Word* scratch) const;
 
  private:
   Factors(const Arithmetic& ring, const Word* data, std::size_t stride, const std::uint32_t* order, bool raw, bool in_limbs);

@@ -44,6 +44,8 @@ std::vector<Path> paths() {
 // R >= 64 n: sums of two products of reduced numbers, and the excess of a Barrett quotient, then stay reduced.
 constexpr int kHeadroomBits = 6;
 
+constexpr int kAnyTile = 1 << 10;
+
 }  // namespace
 
 std::vector<std::string> available_paths() {
@@ -68,13 +70,13 @@ std::vector<std::string> processor_features() {
 Fit fit_kernel(const std::string& name, int bits) {
   for (const Path& path : paths()) {
     if (name != path.name || !path.available) continue;
-    const Kernel any = path.kernel(1);
-    const int needed = (bits + kHeadroomBits + any.digit_bits - 1) / any.digit_bits;
-    if (any.lanes == 1) return {any, needed};
+    const Kernel largest = path.kernel(kAnyTile);
+    const int needed = (bits + kHeadroomBits + largest.digit_bits - 1) / largest.digit_bits;
+    if (largest.lanes == 1) return {largest, needed};
     // The largest tile among those that pad least: it loads least for each product.
     int best_tile = 0;
     int best_digits = 0;
-    for (int tile = 8; tile >= 4; --tile) {
+    for (int tile = largest.tile; tile >= kMinTile; --tile) {
       const int digits = static_cast<int>(round_up(needed, tile));
       if (best_tile == 0 || digits < best_digits) {
         best_tile = tile;

@@ -16,14 +16,74 @@ void group_outputs(Word** rows, Word* out, int limbs, std::size_t first, std::si
   for (int l = 0; l < lanes; ++l) rows[l] = first + l < count ? out + (first + l) * limbs : nullptr;
 }
 
-int best_window(int exponent_bits) {
+// The window with the least cost in multiplications. Reading a whole table costs time too: measured, an entry takes about
+// 1/h of a multiplication of h digits in lanes (its words come from the second-level cache), a quarter of that without.
+int best_window(const Arithmetic& ring, int exponent_bits, bool secret) {
+  const double digits = static_cast<double>(ring.row_words()) / 2;
+  const double entry_cost = secret ? (ring.lanes() == 1 ? 0.25 : 1.0) / digits : 0.0;
+  const auto cost = [&](int window) {
+    const int entries = 1 << window;
+    const int windows = (exponent_bits + window - 1) / window;
+    return windows * (1 + entries * entry_cost) + entries;
+  };
   int best = 1;
-  for (int w = 2; w <= 7; ++w) {
-    const auto cost = [&](int window) { return (exponent_bits + window - 1) / window + (1 << window); };
-    if (cost(w) < cost(best)) best = w;
+  for (int window = 2; window <= 7; ++window) {
+    if (cost(window) < cost(best)) best = window;
   }
   return best;
 }
+
+// The powers 0 .. 2^window - 1 of one base per lane, Montgomery form: as blocks, and as rows where they may be looked up by
+// address.
+class PowerTable {
+ public:
+  PowerTable(const Arithmetic& ring, int window, bool secret)
+      : ring_(ring),
+        words_(ring.block_words()),
+        entries_(1 << window),
+        secret_(secret),
+        blocks_(entries_ * words_),
+        rows_(secret ? 0 : entries_ * words_) {}
+
+  void fill(const Word* base, Word* scratch) {
+    std::memcpy(blocks_.data(), ring_.one(), sizeof(Word) * words_);
+    std::memcpy(block(1), base, sizeof(Word) * words_);
+    for (int e = 2; e < entries_; ++e) {
+      if (e % 2 == 0) {
+        ring_.square(block(e), block(e / 2), scratch);
+      } else {
+        ring_.multiply(block(e), block(e - 1), block(1), scratch);
+      }
+    }
+    if (secret_) return;
+    Word* rows[kMaxLanes];
+    for (int e = 0; e < entries_; ++e) {
+      for (int l = 0; l < ring_.lanes(); ++l) rows[l] = row(e, l);
+      ring_.scatter(rows, block(e));
+    }
+  }
+
+  void look_up(Word* out, const std::uint32_t* digits) {
+    if (secret_) {
+      ring_.select(out, blocks_.data(), entries_, digits);
+      return;
+    }
+    const Word* rows[kMaxLanes];
+    for (int l = 0; l < ring_.lanes(); ++l) rows[l] = row(static_cast<int>(digits[l]), l);
+    ring_.gather(out, rows);
+  }
+
+ private:
+  Word* block(int entry) { return blocks_.data() + entry * words_; }
+  Word* row(int entry, int lane) { return rows_.data() + entry * words_ + lane * ring_.row_words(); }
+
+  const Arithmetic& ring_;
+  std::size_t words_;
+  int entries_;
+  bool secret_;
+  Buffer blocks_;
+  Buffer rows_;
+};
 
 }  // namespace
 
@@ -60,14 +120,14 @@ void multiply(const Arithmetic& ring, Word* out, Numbers a, Numbers b, std::size
   }
 }
 
-void power(const Arithmetic& ring, Word* out, Numbers bases, Numbers exponents, int exponent_bits, std::size_t count) {
+void power(const Arithmetic& ring, Word* out, Numbers bases, Numbers exponents, int exponent_bits, bool secret,
+           std::size_t count) {
   const std::size_t words = ring.block_words();
-  const int window = best_window(exponent_bits);
-  const int entries = 1 << window;
+  const int window = best_window(ring, exponent_bits, secret);
   const int windows = (exponent_bits + window - 1) / window;
-  Buffer space((entries + 2) * words + ring.scratch_words());
-  Word* table = space.data();
-  Word* x = table + entries * words;
+  PowerTable table(ring, window, secret);
+  Buffer space(2 * words + ring.scratch_words());
+  Word* x = space.data();
   Word* factor = x + words;
   Word* scratch = factor + words;
   const Word* in[kMaxLanes];
@@ -77,126 +137,22 @@ void power(const Arithmetic& ring, Word* out, Numbers bases, Numbers exponents, 
   for (std::size_t first = 0; first < count; first += ring.lanes()) {
     group_rows(in, bases, first, count, ring.lanes());
     group_rows(powers, exponents, first, count, ring.lanes());
-    std::memcpy(table, ring.one(), sizeof(Word) * words);
     ring.load(x, in, scratch);
-    ring.multiply(table + words, x, ring.r_squared(), scratch);
-    for (int e = 2; e < entries; ++e) {
-      if (e % 2 == 0) {
-        ring.square(table + e * words, table + e / 2 * words, scratch);
-      } else {
-        ring.multiply(table + e * words, table + (e - 1) * words, table + words, scratch);
-      }
-    }
+    ring.multiply(x, x, ring.r_squared(), scratch);
+    table.fill(x, scratch);
     std::memcpy(x, ring.one(), sizeof(Word) * words);
     for (int w = windows - 1; w >= 0; --w) {
-      if (w != windows - 1) {
-        for (int i = 0; i < window; ++i) ring.square(x, x, scratch);
-      }
       for (int l = 0; l < ring.lanes(); ++l) digits[l] = bits_at(powers[l], exponents.limbs, w * window, window);
-      ring.select(factor, table, entries, digits);
       if (w == windows - 1) {
-        std::memcpy(x, factor, sizeof(Word) * words);
-      } else {
-        ring.multiply(x, x, factor, scratch);
+        table.look_up(x, digits);
+        continue;
       }
+      for (int i = 0; i < window; ++i) ring.square(x, x, scratch);
+      table.look_up(factor, digits);
+      ring.multiply(x, x, factor, scratch);
     }
     ring.multiply(x, x, ring.raw_one(), scratch);
     group_outputs(results, out, ring.limbs(), first, count, ring.lanes());
-    ring.store(results, x, scratch);
-  }
-}
-
-std::size_t FixedBase::size_bytes(const Arithmetic& ring, int exponent_bits, int window_bits) {
-  const std::size_t tables = (exponent_bits + window_bits - 1) / window_bits;
-  return (tables << window_bits) * ring.row_words() * sizeof(Word);
-}
-
-FixedBase::FixedBase(std::shared_ptr<const Arithmetic> arithmetic, const Word* base, int exponent_bits, int window_bits)
-    : arithmetic_(std::move(arithmetic)),
-      exponent_bits_(exponent_bits),
-      window_(window_bits),
-      entries_(size_bytes(*arithmetic_, exponent_bits, window_bits) / sizeof(Word)) {
-  build(base);
-}
-
-void FixedBase::build(const Word* base) {
-  const Arithmetic& ring = *arithmetic_;
-  const std::size_t words = ring.block_words();
-  const int lanes = ring.lanes();
-  Buffer space(4 * words + ring.scratch_words());
-  Word* step = space.data();      // base^(2^(window t)) for the table t of each lane, Montgomery form
-  Word* x = step + words;
-  Word* start = x + words;
-  Word* power = start + words;
-  Word* scratch = power + words;
-  Buffer steps(ring.row_words() * lanes);
-  const Word* in[kMaxLanes];
-  Word* rows[kMaxLanes];
-
-  // The entries are raw but for those of table 0, which carry R^(tables - 1): the product over all tables comes out raw.
-  std::memcpy(start, ring.raw_one(), sizeof(Word) * words);
-  for (int t = 1; t < tables(); ++t) ring.multiply(start, start, ring.r_squared(), scratch);
-
-  std::fill_n(in, lanes, base);
-  ring.load(x, in, scratch);
-  ring.multiply(power, x, ring.r_squared(), scratch);
-  for (int first = 0; first < tables(); first += lanes) {
-    for (int l = 0; l < lanes; ++l) {
-      for (int k = 0; k < lanes; ++k) rows[k] = nullptr;
-      rows[0] = steps.data() + l * ring.row_words();
-      ring.scatter(rows, power);
-      for (int i = 0; i < window_; ++i) ring.square(power, power, scratch);
-      in[l] = rows[0];
-    }
-    ring.gather(step, in);
-    std::memcpy(x, ring.raw_one(), sizeof(Word) * words);
-    if (first == 0) {
-      for (int l = 0; l < lanes; ++l) {
-        for (int k = 0; k < lanes; ++k) rows[k] = k == l ? steps.data() + l * ring.row_words() : nullptr;
-        ring.scatter(rows, l == 0 ? start : ring.raw_one());
-        in[l] = steps.data() + l * ring.row_words();
-      }
-      ring.gather(x, in);
-    }
-    for (std::uint32_t digit = 0; digit < (std::uint32_t{1} << window_); ++digit) {
-      for (int l = 0; l < lanes; ++l) {
-        rows[l] = first + l < tables() ? const_cast<Word*>(entry(first + l, digit)) : nullptr;
-      }
-      ring.scatter(rows, x);
-      ring.multiply(x, x, step, scratch);
-    }
-  }
-}
-
-void FixedBase::power(Word* out, Numbers exponents, std::size_t count) const {
-  const Arithmetic& ring = *arithmetic_;
-  const std::size_t words = ring.block_words();
-  const int lanes = ring.lanes();
-  Buffer space(2 * words + ring.scratch_words());
-  Word* x = space.data();
-  Word* factor = x + words;
-  Word* scratch = factor + words;
-  const Word* powers[kMaxLanes];
-  const Word* now[kMaxLanes];
-  const Word* next[kMaxLanes];
-  Word* results[kMaxLanes];
-  // Tables exceed the caches, and the addresses of the next entries are known a multiplication ahead.
-  const auto look_up = [&](int table) {
-    for (int l = 0; l < lanes; ++l) {
-      next[l] = entry(table, bits_at(powers[l], exponents.limbs, table * window_, window_));
-      for (std::size_t i = 0; i < ring.row_words(); i += 8) __builtin_prefetch(next[l] + i);
-    }
-  };
-  for (std::size_t first = 0; first < count; first += lanes) {
-    group_rows(powers, exponents, first, count, lanes);
-    look_up(0);
-    for (int t = 0; t < tables(); ++t) {
-      std::copy_n(next, lanes, now);
-      if (t + 1 < tables()) look_up(t + 1);
-      ring.gather(t == 0 ? x : factor, now);
-      if (t != 0) ring.multiply(x, x, factor, scratch);
-    }
-    group_outputs(results, out, ring.limbs(), first, count, lanes);
     ring.store(results, x, scratch);
   }
 }

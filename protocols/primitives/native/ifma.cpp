@@ -13,6 +13,7 @@ namespace ifma {
 #define LANES_INLINE LANES_TARGET __attribute__((always_inline)) static inline
 
 struct Digits {
+  static constexpr int max_tile = 10;
   using Operand = __m512i;
   static constexpr Word low_bias = 0;
   static constexpr Word high_bias = 0;

@@ -18,11 +18,13 @@ struct Ring {
   std::vector<Word> bound;    // a multiple of n in [R, R + n), in the form that Kernel::complement wants
 };
 
+constexpr int kMinTile = 4;
+
 struct Kernel {
   const char* path;
   int lanes;
   int digit_bits;
-  int tile;                 // h is a multiple of it
+  int tile;                 // h is a multiple of it; from kMinTile on in the kernels with lanes, else 1
   bool redundant_bound;     // bound: h digits that never borrow (true), or h + 1 plain digits (false)
 
   // out = (init + a b) / R mod n, reduced; m (h digits) receives the multiple of n that was added, -(init + a b) / n mod R.
@@ -41,6 +43,9 @@ struct Kernel {
   void (*wide_product)(Word* out, const Word* init, const Word* a, const Word* constant, int h);
   // out = x - y mod R.
   void (*subtract)(Word* out, const Word* x, const Word* y, int h);
+  // sum += y without carries between digits; `normalise` carries them at last. The sum stays below R.
+  void (*accumulate)(Word* sum, const Word* y, int h);
+  void (*normalise)(Word* sum, int h);
   // x -= constant where x >= constant, without a branch.
   void (*conditional_subtract)(Word* x, const Word* constant, int digits, Word* scratch);
 

@@ -4,7 +4,8 @@
 //   LANES_TARGET   the target attribute that every function here carries, so that the rest of the program needs no such CPU
 //   LANES_INLINE   the same, always inlined
 //   struct Digits  the digit arithmetic: operand, multiply_add, multiply_add_unbiased, low_product, and the constants
-//                  low_bias and high_bias that one multiply_add leaves in the two columns
+//                  low_bias and high_bias that one multiply_add leaves in the two columns, and max_tile, which the
+//                  registers allow: 2T columns, T digits of one factor, one of the other
 // There is no include guard on purpose.
 
 constexpr int kLanes = 8;
@@ -20,12 +21,12 @@ LANES_INLINE __m512i add(__m512i x, __m512i y) { return _mm512_add_epi64(x, y); 
 template <int T>
 LANES_INLINE void tile(__m512i* acc, const Word* x, const Word* y) {
   typename Digits::Operand factor[T];
-#pragma GCC unroll 8
+#pragma GCC unroll 24
   for (int i = 0; i < T; ++i) factor[i] = Digits::operand(load(x + kLanes * i));
-#pragma GCC unroll 8
+#pragma GCC unroll 24
   for (int j = 0; j < T; ++j) {
     const typename Digits::Operand digit = Digits::operand(load(y + kLanes * j));
-#pragma GCC unroll 8
+#pragma GCC unroll 24
     for (int i = 0; i < T; ++i) Digits::multiply_add(acc[i + j], acc[i + j + 1], factor[i], digit);
   }
 }
@@ -34,13 +35,35 @@ LANES_INLINE void tile(__m512i* acc, const Word* x, const Word* y) {
 template <int T>
 LANES_INLINE void tile_constant(__m512i* acc, const Word* x, const Word* y) {
   typename Digits::Operand factor[T];
-#pragma GCC unroll 8
+#pragma GCC unroll 24
   for (int i = 0; i < T; ++i) factor[i] = Digits::operand(load(x + kLanes * i));
-#pragma GCC unroll 8
+#pragma GCC unroll 24
   for (int j = 0; j < T; ++j) {
     const typename Digits::Operand digit = Digits::operand(all(y[j]));
-#pragma GCC unroll 8
+#pragma GCC unroll 24
     for (int i = 0; i < T; ++i) Digits::multiply_add(acc[i + j], acc[i + j + 1], factor[i], digit);
+  }
+}
+
+// acc += the products x[i] x[j] with i < j; doubled afterwards, they are the square but for its diagonal.
+template <int T>
+LANES_INLINE void tile_above_diagonal(__m512i* acc, const Word* x) {
+#pragma GCC unroll 24
+  for (int j = 1; j < T; ++j) {
+    const typename Digits::Operand digit = Digits::operand(load(x + kLanes * j));
+#pragma GCC unroll 24
+    for (int i = 0; i < j; ++i) {
+      Digits::multiply_add_unbiased(acc[i + j], acc[i + j + 1], Digits::operand(load(x + kLanes * i)), digit);
+    }
+  }
+}
+
+template <int T>
+LANES_INLINE void tile_diagonal(__m512i* acc, const Word* x) {
+#pragma GCC unroll 24
+  for (int i = 0; i < T; ++i) {
+    const typename Digits::Operand digit = Digits::operand(load(x + kLanes * i));
+    Digits::multiply_add_unbiased(acc[2 * i], acc[2 * i + 1], digit, digit);
   }
 }
 
@@ -48,12 +71,12 @@ LANES_INLINE void tile_constant(__m512i* acc, const Word* x, const Word* y) {
 template <int T>
 LANES_INLINE void cancel(__m512i* acc, Word* m, const Word* n, Word negated_inverse) {
   const __m512i inverse = all(negated_inverse);
-#pragma GCC unroll 8
+#pragma GCC unroll 24
   for (int k = 0; k < T; ++k) {
     const __m512i digit = Digits::low_product(acc[k], inverse);
     store(m + kLanes * k, digit);
     const typename Digits::Operand factor = Digits::operand(digit);
-#pragma GCC unroll 8
+#pragma GCC unroll 24
     for (int i = 0; i < T; ++i) Digits::multiply_add_unbiased(acc[k + i], acc[k + i + 1], factor, Digits::operand(all(n[i])));
     acc[k + 1] = add(acc[k + 1], _mm512_srli_epi64(acc[k], kDigitBits));
   }
@@ -63,7 +86,7 @@ LANES_INLINE void cancel(__m512i* acc, Word* m, const Word* n, Word negated_inve
 template <int T>
 LANES_INLINE void emit(Word* out, __m512i* acc) {
   const __m512i mask = all(kDigitMask);
-#pragma GCC unroll 8
+#pragma GCC unroll 24
   for (int k = 0; k < T; ++k) {
     store(out + kLanes * k, _mm512_and_si512(acc[k], mask));
     acc[k + 1] = add(acc[k + 1], _mm512_srli_epi64(acc[k], kDigitBits));
@@ -74,7 +97,7 @@ LANES_INLINE void emit(Word* out, __m512i* acc) {
 template <int T>
 LANES_INLINE void remove_bias(__m512i* acc, int tiles) {
   if (Digits::low_bias == 0) return;
-#pragma GCC unroll 16
+#pragma GCC unroll 24
   for (int c = 0; c < 2 * T; ++c) {
     const Word lows = c <= 2 * T - 2 ? (c < T ? c + 1 : 2 * T - 1 - c) : 0;
     const Word highs = c >= 1 ? (c - 1 < T ? c : 2 * T - c) : 0;
@@ -84,13 +107,13 @@ LANES_INLINE void remove_bias(__m512i* acc, int tiles) {
 
 template <int T>
 LANES_INLINE void clear(__m512i* acc) {
-#pragma GCC unroll 16
+#pragma GCC unroll 24
   for (int c = 0; c < 2 * T; ++c) acc[c] = _mm512_setzero_si512();
 }
 
 template <int T>
 LANES_INLINE void double_columns(__m512i* acc) {
-#pragma GCC unroll 16
+#pragma GCC unroll 24
   for (int c = 0; c < 2 * T; ++c) acc[c] = add(acc[c], acc[c]);
 }
 
@@ -105,7 +128,7 @@ LANES_TARGET void reduce(Word* out, Word* m, const Word* init, const Word* a, co
   const int tiles = ring.digits / T;
   const Word* n = ring.n.data();
   __m512i above[T];
-#pragma GCC unroll 8
+#pragma GCC unroll 24
   for (int k = 0; k < T; ++k) above[k] = _mm512_setzero_si512();
   for (int s = 0; s < 2 * tiles; ++s) {
     const int first = s < tiles ? 0 : s - tiles + 1;
@@ -116,11 +139,10 @@ LANES_TARGET void reduce(Word* out, Word* m, const Word* init, const Word* a, co
     if constexpr (shape == Shape::square) {
       int i = first;
       for (; 2 * i < s; ++i, count += 2) tile<T>(acc, a + step * i, a + step * (s - i));
+      const bool has_diagonal = 2 * i == s;
+      if (has_diagonal) tile_above_diagonal<T>(acc, a + step * i);
       double_columns<T>(acc);
-      if (2 * i == s && i <= last) {
-        tile<T>(acc, a + step * i, a + step * i);
-        ++count;
-      }
+      if (has_diagonal) tile_diagonal<T>(acc, a + step * i);
     } else {
       for (int i = first; i <= last; ++i, ++count) tile<T>(acc, a + step * i, b + step * (s - i));
       if constexpr (shape == Shape::two_products) {
@@ -134,18 +156,18 @@ LANES_TARGET void reduce(Word* out, Word* m, const Word* init, const Word* a, co
     const int known = s < tiles ? s - 1 : last;
     for (int i = first; i <= known; ++i, ++count) tile_constant<T>(acc, m + step * i, n + T * (s - i));
     remove_bias<T>(acc, count);
-#pragma GCC unroll 8
+#pragma GCC unroll 24
     for (int k = 0; k < T; ++k) acc[k] = add(acc[k], above[k]);
     if (s < tiles) {
       if (init != nullptr) {
-#pragma GCC unroll 8
+#pragma GCC unroll 24
         for (int k = 0; k < T; ++k) acc[k] = add(acc[k], load(init + step * s + kLanes * k));
       }
       cancel<T>(acc, m + step * s, n, ring.negated_inverse);
     } else {
       emit<T>(out + step * (s - tiles), acc);
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 24
     for (int k = 0; k < T; ++k) above[k] = acc[T + k];
   }
 }
@@ -177,7 +199,7 @@ LANES_TARGET void wide_product(Word* out, const Word* init, const Word* a, const
   constexpr int step = kLanes * T;
   const int tiles = h / T;
   __m512i above[T];
-#pragma GCC unroll 8
+#pragma GCC unroll 24
   for (int k = 0; k < T; ++k) above[k] = _mm512_setzero_si512();
   for (int s = 0; s < 2 * tiles; ++s) {
     const int first = s < tiles ? 0 : s - tiles + 1;
@@ -186,13 +208,13 @@ LANES_TARGET void wide_product(Word* out, const Word* init, const Word* a, const
     clear<T>(acc);
     for (int i = first; i <= last; ++i) tile_constant<T>(acc, a + step * i, constant + T * (s - i));
     remove_bias<T>(acc, last - first + 1);
-#pragma GCC unroll 8
+#pragma GCC unroll 24
     for (int k = 0; k < T; ++k) {
       acc[k] = add(acc[k], above[k]);
       if (init != nullptr && s < tiles) acc[k] = add(acc[k], load(init + step * s + kLanes * k));
     }
     emit<T>(out + step * s, acc);
-#pragma GCC unroll 8
+#pragma GCC unroll 24
     for (int k = 0; k < T; ++k) above[k] = acc[T + k];
   }
 }
@@ -209,6 +231,19 @@ LANES_TARGET void subtract(Word* out, const Word* x, const Word* y, int h) {
     const __m512i digit = add(_mm512_sub_epi64(load(x + kLanes * i), load(y + kLanes * i)), carry);
     store(out + kLanes * i, _mm512_and_si512(digit, all(kDigitMask)));
     carry = _mm512_srai_epi64(digit, kDigitBits);
+  }
+}
+
+LANES_TARGET void accumulate(Word* sum, const Word* y, int h) {
+  for (int i = 0; i < h; ++i) store(sum + kLanes * i, add(load(sum + kLanes * i), load(y + kLanes * i)));
+}
+
+LANES_TARGET void normalise(Word* sum, int h) {
+  __m512i carry = _mm512_setzero_si512();
+  for (int i = 0; i < h; ++i) {
+    const __m512i digit = add(load(sum + kLanes * i), carry);
+    store(sum + kLanes * i, _mm512_and_si512(digit, all(kDigitMask)));
+    carry = _mm512_srli_epi64(digit, kDigitBits);
   }
 }
 
@@ -253,10 +288,10 @@ LANES_TARGET void from_rows(Word* block, const Word* const* rows, int words) {
   for (int i = 0; i < words; i += 8) {
     const __mmask8 mask = first_words(words - i);
     __m512i square[8];
-#pragma GCC unroll 8
+#pragma GCC unroll 24
     for (int l = 0; l < 8; ++l) square[l] = _mm512_maskz_loadu_epi64(mask, rows[l] + i);
     transpose(square);
-#pragma GCC unroll 8
+#pragma GCC unroll 24
     for (int k = 0; k < 8; ++k) {
       if (i + k < words) store(block + kLanes * (i + k), square[k]);
     }
@@ -267,10 +302,10 @@ LANES_TARGET void to_rows(Word* const* rows, const Word* block, int words) {
   for (int i = 0; i < words; i += 8) {
     const __mmask8 mask = first_words(words - i);
     __m512i square[8];
-#pragma GCC unroll 8
+#pragma GCC unroll 24
     for (int k = 0; k < 8; ++k) square[k] = i + k < words ? load(block + kLanes * (i + k)) : _mm512_setzero_si512();
     transpose(square);
-#pragma GCC unroll 8
+#pragma GCC unroll 24
     for (int l = 0; l < 8; ++l) {
       if (rows[l] != nullptr) _mm512_mask_storeu_epi64(rows[l] + i, mask, square[l]);
     }
@@ -311,13 +346,13 @@ LANES_TARGET void select(Word* out, const Word* table, int entries, const std::u
   for (int i = 0; i < words; i += 8 * kLanes) {
     const int parts = words - i < 8 * kLanes ? (words - i) / kLanes : 8;
     __m512i found[8];
-#pragma GCC unroll 8
+#pragma GCC unroll 24
     for (int k = 0; k < 8; ++k) found[k] = _mm512_setzero_si512();
     for (int entry = 0; entry < entries; ++entry) {
       const __mmask8 here = _mm512_cmpeq_epi64_mask(wanted, all(static_cast<Word>(entry)));
       const Word* row = table + static_cast<std::size_t>(entry) * words + i;
       if (parts == 8) {
-#pragma GCC unroll 8
+#pragma GCC unroll 24
         for (int k = 0; k < 8; ++k) found[k] = _mm512_mask_loadu_epi64(found[k], here, row + kLanes * k);
       } else {
         for (int k = 0; k < parts; ++k) found[k] = _mm512_mask_loadu_epi64(found[k], here, row + kLanes * k);
@@ -329,16 +364,16 @@ LANES_TARGET void select(Word* out, const Word* table, int entries, const std::u
 
 template <int T>
 Kernel kernel_with_tile(const char* path) {
-  return {path,          kLanes,       kDigitBits, T,           true,    reduce_product<T>, reduce_two_products<T>, reduce_square<T>,
-          reduce_doubled_product<T>, complement,   wide_product<T>, subtract, conditional_subtract, from_rows, to_rows, unpack, pack, select};
+  return {path, kLanes, kDigitBits, T, true, reduce_product<T>, reduce_two_products<T>, reduce_square<T>,
+          reduce_doubled_product<T>, complement, wide_product<T>, subtract, accumulate, normalise, conditional_subtract,
+          from_rows, to_rows, unpack, pack, select};
 }
 
+// The kernel with the largest tile that is not above `tile`.
+template <int T = Digits::max_tile>
 Kernel make_kernel(const char* path, int tile) {
-  switch (tile) {
-    case 4: return kernel_with_tile<4>(path);
-    case 5: return kernel_with_tile<5>(path);
-    case 6: return kernel_with_tile<6>(path);
-    case 7: return kernel_with_tile<7>(path);
-    default: return kernel_with_tile<8>(path);
+  if constexpr (T > kMinTile) {
+    if (tile < T) return make_kernel<T - 1>(path, tile);
   }
+  return kernel_with_tile<T>(path);
 }

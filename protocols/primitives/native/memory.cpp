@@ -16,7 +16,7 @@ constexpr std::size_t kLine = 64;
 constexpr std::size_t kHugePage = std::size_t{1} << 21;
 }  // namespace
 
-Buffer::Buffer(std::size_t words) : words_(words) {
+Buffer::Buffer(std::size_t words, Content content) : words_(words), content_(content) {
   if (words == 0) return;
   const std::size_t bytes = words * sizeof(Word);
   // Tables are read at random: on huge pages, their addresses stay in the translation buffer.
@@ -32,15 +32,18 @@ Buffer::Buffer(std::size_t words) : words_(words) {
 
 Buffer::~Buffer() {
   if (data_ == nullptr) return;
-  std::memset(data_, 0, words_ * sizeof(Word));
-  // The compiler may not drop the wiping of memory that is about to be freed.
-  __asm__ __volatile__("" : : "r"(data_) : "memory");
+  if (content_ == Content::secret) {
+    std::memset(data_, 0, words_ * sizeof(Word));
+    // The compiler may not drop the wiping of memory that is about to be freed.
+    __asm__ __volatile__("" : : "r"(data_) : "memory");
+  }
   std::free(data_);
 }
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(words_, other.words_);
+  std::swap(content_, other.content_);
   return *this;
 }
 

@@ -107,7 +107,7 @@ class Buckets {
     for (std::size_t b = 0; b < buckets; ++b) segments[b] = {ends[b], ends[b + 1]};
     std::vector<std::uint32_t> order(ends[buckets]);
     each_entry([&](std::size_t bucket, std::uint32_t i) { order[ends[bucket]++] = i; });
-    buckets_ = Buffer(buckets * row_words_);
+    buckets_ = Buffer(buckets * row_words_, Buffer::Content::open);
     chains_.products(buckets_.data(), Factors::rows(ring_, bases, order.data(), true), segments);
   }
 
@@ -136,6 +136,8 @@ class Buckets {
         for (int l = 0; l < lanes; ++l) {
           const std::size_t job = first + l;
           in[l] = job < count * parts ? bucket(job / parts, job % parts * steps + i) : absent_.data();
+          // The step after this one reads the bucket below.
+          if (job < count * parts && i > 1) prefetch(bucket(job / parts, job % parts * steps + i - 1), row_words_);
         }
         if (i == steps) {
           ring_.gather(sum, in);
@@ -263,7 +265,7 @@ void segment_products(const Arithmetic& ring, Word* out, Numbers a, const std::i
   for (std::size_t i = 0; i < count; ++i) {
     segments[i] = {static_cast<std::size_t>(starts[i]), static_cast<std::size_t>(starts[i + 1])};
   }
-  Buffer rows(count * ring.row_words());
+  Buffer rows(count * ring.row_words(), Buffer::Content::open);
   Chains(ring).products(rows.data(), Factors::limbs(ring, a), segments);
   store_rows(ring, out, rows.data(), ring.row_words(), count);
 }
@@ -276,7 +278,7 @@ void multi_power(const Arithmetic& ring, Word* positive, Word* negative, Numbers
   Buffer results(rows * sign_count * row_words);
   fill_rows(ring, results.data(), rows * sign_count, ring.one());
   const std::size_t chunk = std::min(std::max<std::size_t>(kRowBudgetBytes / (row_words * sizeof(Word)), 1024), kEntryBudget);
-  Buffer base_rows(std::min(n, chunk) * row_words);
+  Buffer base_rows(std::min(n, chunk) * row_words, Buffer::Content::open);
   for (std::size_t first = 0; first < n && weight_bits > 0; first += chunk) {
     const std::size_t here = std::min(chunk, n - first);
     load_rows(ring, base_rows.data(), bases, first, here);

@@ -136,6 +136,17 @@ struct Operations {
 
   static void subtract(Word* out, const Word* x, const Word* y, int h) { subtract_digits(out, x, y, h); }
 
+  static void accumulate(Word* sum, const Word* y, int h) {
+    Word carry = 0;
+    for (int i = 0; i < h; ++i) {
+      const Wide digit = static_cast<Wide>(sum[i]) + y[i] + carry;
+      sum[i] = static_cast<Word>(digit);
+      carry = static_cast<Word>(digit >> 64);
+    }
+  }
+
+  static void normalise(Word*, int) {}
+
   static void conditional_subtract(Word* x, const Word* constant, int digits, Word* scratch) {
     const Word keep = 0 - subtract_digits(scratch, x, constant, digits);
     for (int i = 0; i < digits; ++i) x[i] = (x[i] & keep) | (scratch[i] & ~keep);
@@ -173,8 +184,8 @@ struct Operations {
   }
 
   static Kernel kernel(const char* path) {
-    return {path,         1,       64,        1,        false,     reduce_product, reduce_two_products, reduce_square, reduce_doubled_product,
-            complement,   wide_product, subtract, conditional_subtract, from_rows, to_rows, unpack, pack, select};
+    return {path, 1, 64, 1, false, reduce_product, reduce_two_products, reduce_square, reduce_doubled_product, complement,
+            wide_product, subtract, accumulate, normalise, conditional_subtract, from_rows, to_rows, unpack, pack, select};
   }
 };
 
