@@ -271,3 +271,21 @@ def test_a_changed_declaration_does_not_reset_the_history_but_changed_data_do() 
     total = plan_of(Question(functions=COUNT))
     total = structs.replace(total, inputs=tuple(structs.replace(one, asset_version=2) for one in total.inputs))
     assert reasons(release(total, table_of(Question(functions=COUNT), grown, K), [first])) == []
+
+
+def test_ordinary_tables_over_each_other_are_released() -> None:
+    """Two-way tables, finer bands and a nested filter, all cells large: nothing is withheld."""
+    draw = random.Random(1)
+    rows = [
+        {"id": n, "sex": draw.choice("fm"), "age": draw.randrange(60), "zone": draw.choice("abcdef"), "value": 1 + n % 90}
+        for n in range(6000)
+    ]
+    history: list[ReleaseRecord] = []
+    functions = ("count_rows", "avg", "stddev_samp")
+    for question in (
+        Question(groups=(SEX, ZONE), functions=functions),
+        Question(groups=(SEX, age_band(10)), functions=functions),
+        Question(groups=(age_band(5),), functions=functions),
+        Question(groups=(SEX,), where=(age_from(40),), functions=functions),
+    ):
+        assert reasons(ask(question, rows, history)) == []
