@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+import protocols
 from protocols.channel import Endpoint
 from protocols.errors import MisuseError, ParameterError, PeerError
 from protocols.join.messages import SealedLabels
@@ -159,3 +164,35 @@ def test_progress_reports_and_asks_before_each_report() -> None:
     with pytest.raises(Exception, match="caller's request"):
         progress.advance("blind", 2, 2)
     assert reported == [("blind", 1, 2)]
+
+
+def test_the_worked_example_of_the_readme_runs_and_is_a_good_role() -> None:
+    """In a process of its own, since it registers messages."""
+    readme = Path(protocols.__file__).with_name("README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    checks = """
+from protocols.errors import PeerError
+
+def fails(change, match):
+    left, right = SizeTeller("left", "right", 120), SizeTeller("right", "left", 75)
+    (first,), (second,) = left.start().sends, right.start().sends
+    (opening,) = right.receive("left", first.message).sends
+    left.receive("right", second.message)
+    try:
+        left.receive(*change(opening.message))
+    except PeerError as error:
+        assert match in error.problem, error
+        assert left.state == "failed"
+    else:
+        raise AssertionError("not refused")
+
+fails(lambda m: ("right", dataclasses.replace(m, rows=76)), "does not fit")
+fails(lambda m: ("right", dataclasses.replace(m, rows=-1)), "does not fit")
+fails(lambda m: ("right", dataclasses.replace(m, rows=2**64)), "does not fit")
+fails(lambda m: ("left", m), "takes no part")
+assert SIZE_DISCLOSURE.of("party")[0].fact == "list_size"
+"""
+    script = "\n".join([*blocks, checks])
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "{'right': 120, 'left': 75}\n"
