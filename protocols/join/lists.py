@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from protocols.errors import PeerError
+from protocols.errors import ParameterError, PeerError
 from protocols.join.layout import Pack
 from protocols.join.messages import ListChunk
 from protocols.paillier import EncryptedArray, PublicKey
@@ -50,12 +50,18 @@ class ListCollector:
         return self._list if self._list is not None and self._chunks and self._filled == len(self._list) else None
 
     def expect(self, rows: int, width: int) -> None:
-        """Make room for `rows` rows with `width` bytes of ciphertexts each, and take the chunks that came early."""
-        self._list = SealedList(
-            points=self._scratch(rows, SEALED_BYTES),
-            tags=self._scratch(rows, SEALED_BYTES),
-            ciphertexts=self._scratch(rows, width),
-        )
+        """Make room for `rows` rows with `width` bytes of ciphertexts each, and take the chunks that came early.
+
+        Raises ParameterError if the scratch space has no room.
+        """
+        try:
+            self._list = SealedList(
+                points=self._scratch(rows, SEALED_BYTES),
+                tags=self._scratch(rows, SEALED_BYTES),
+                ciphertexts=self._scratch(rows, width),
+            )
+        except MemoryError:
+            raise ParameterError(f"no room for a list of {rows} rows; give scratch space on a disk") from None
         early, self._early = self._early, []
         for sender, chunk in early:
             self.add(sender, chunk)

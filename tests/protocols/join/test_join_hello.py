@@ -219,6 +219,17 @@ def test_a_provider_takes_no_space_on_the_word_of_one_chunk() -> None:
     assert taken == []
 
 
+def test_a_list_for_which_there_is_no_room_is_refused() -> None:
+    def full(rows: int, width: int) -> Any:
+        raise MemoryError
+
+    params = join_params(SPECS)
+    crowded = roles()
+    crowded["operator"] = join.JoinOperator("operator", params, scratch=full, allow_insecure_key=True)
+    with pytest.raises(ParameterError, match="no room for a list of 12 rows"):
+        run_local(crowded)
+
+
 @pytest.mark.parametrize("claimed", [2**60, 9, 11])
 def test_a_chunk_of_another_total_than_announced_is_refused_by_name(claimed: int) -> None:
     def change(recipient: str, message: Any) -> list[Any]:
