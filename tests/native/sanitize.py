@@ -1,0 +1,64 @@
+"""Builds driver.cpp with the address and undefined-behaviour sanitizers and runs it on every path of this processor.
+
+`poe sanitize`, or `python tests/native/sanitize.py [--rounds N] [--seed S]`. The compiler is $CXX, else c++.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SOURCES = HERE.parents[1] / "protocols" / "primitives" / "native"
+FLAGS = [
+    "-std=c++17",
+    "-O1",
+    "-g",
+    "-w",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+    "-fno-omit-frame-pointer",
+    f"-I{SOURCES}",
+]
+
+
+def build(folder: Path) -> Path:
+    """Compile the kernels (all but the Python bindings) and the driver; return the program's path."""
+    compiler = os.environ.get("CXX", "c++")
+    sources = [HERE / "driver.cpp", *sorted(path for path in SOURCES.glob("*.cpp") if path.name != "bindings.cpp")]
+
+    def compile_one(source: Path) -> str:
+        target = folder / f"{source.stem}.o"
+        subprocess.run([compiler, *FLAGS, "-c", str(source), "-o", str(target)], check=True)
+        return str(target)
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        objects = list(pool.map(compile_one, sources))
+    program = folder / "driver"
+    subprocess.run([compiler, *FLAGS, *objects, "-o", str(program)], check=True)
+    return program
+
+
+def main() -> int:
+    """Run it; the exit status is that of the first path that fails."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=150)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        program = build(Path(name))
+        paths = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout.split()
+        for path in paths:
+            status = subprocess.run([str(program), path, str(options.rounds), str(options.seed)], check=False).returncode
+            if status != 0:
+                return status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
