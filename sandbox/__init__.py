@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sandbox.audit.verify import verify
     from sandbox.catalogue import table
     from sandbox.embedded import Embedded
     from sandbox.model.asset import KeyDomain
@@ -19,8 +20,9 @@ _HOMES = {
     "KeyDomain": "sandbox.model.asset",
     "Product": "sandbox.tasks.product",
     "table": "sandbox.catalogue",
+    "verify": "sandbox.audit.verify",
 }
-__all__ = ["Embedded", "KeyDomain", "Product", "table"]
+__all__ = ["Embedded", "KeyDomain", "Product", "table", "verify"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import datetime
 import os
 import secrets
@@ -15,22 +16,28 @@ import msgspec
 
 from protocols import join
 from protocols.errors import Cancelled
+from sandbox.audit.events import make_event
+from sandbox.audit.note import SignedCheckpoint
 from sandbox.catalogue import TableDefinition, open_catalogue
-from sandbox.errors import Denied, UsageError
+from sandbox.errors import Denied, NotFound, UsageError
 from sandbox.model.asset import Asset
+from sandbox.model.decision import Decision
+from sandbox.model.evidence import SignedEvent
 from sandbox.model.grant import Revocation, SignedGrant, SignedRevocation, request_grant
 from sandbox.model.plan import Parameters, Plan
 from sandbox.model.policy import Policy
-from sandbox.node.manager import Clock, ManagerNode, refusal, utc_now
-from sandbox.node.provider import ProviderNode
-from sandbox.node.session import Clockwork, OnProgress, SessionResult, run_session
-from sandbox.node.workspace import Workspace
+from sandbox.node.gate import Proceedings, publish, write_evidence
+from sandbox.node.manager import ManagerNode, refusal
+from sandbox.node.provider import Contribution, ProviderNode, require_logged
+from sandbox.node.session import Clockwork, OnProgress, run_session, signed_transcripts
+from sandbox.node.workspace import Clock, Workspace, utc_now, write_atomically
 from sandbox.planning import compile_question, rules_for
+from sandbox.policy import RequestResource, authorise
 from sandbox.sources import open_source
+from sandbox.tasks.casefile import KeptGrant, ReleasedProduct, Task
 from sandbox.tasks.explain import Explanation, explained
 from sandbox.tasks.product import Product
 from sandbox.tasks.protocol import join_params
-from sandbox.tasks.records import ReleasedProduct
 from sandbox.tasks.terms import declared_terms
 
 DEFAULT_PROFILE = "statistics-controlled"
@@ -57,10 +64,17 @@ class Embedded:
         self._terms = terms
         self._insecure_test_keys = insecure_test_keys
         self._clock = clock
-        self.manager = ManagerNode(workspace, clock=clock, insecure_keys=insecure_test_keys)
         self._nodes: dict[str, ProviderNode] = {}
-        for name in workspace.providers:
-            self._open_provider(name)
+        try:
+            self._nodes = {name: self._provider_node(name) for name in workspace.providers}
+            witnesses = [node.witness for node in self._nodes.values()]
+            self.manager = ManagerNode(workspace, witnesses, clock=clock, insecure_keys=insecure_test_keys)
+            for product in self.manager.records.products():
+                write_evidence(self.manager, product)
+        except BaseException:
+            self._close_nodes()
+            workspace.close()
+            raise
 
     @classmethod
     def create(
@@ -104,9 +118,8 @@ class Embedded:
 
     def add_table(self, provider: str, table: str, definition: TableDefinition) -> Asset:
         """Register and publish a table at its provider's node, and announce it to the manager."""
-        self.workspace.admit_provider(provider)
         if provider not in self._nodes:
-            self._open_provider(provider)
+            raise NotFound(f"{provider} is no provider of this network; providers are: {', '.join(self._nodes) or 'none yet'}")
         source = open_source(definition.spec, frame=definition.data)
         catalogue = open_catalogue(self.workspace.node(provider) / "catalogue.sqlite")
         try:
@@ -160,10 +173,18 @@ class Embedded:
         """Return a grant for a plan, signed by the manager and by every provider. Terms decide first: raises Denied."""
         question = _plan(plan)
         self._write_declared(question)
-        decision = self.manager.judge(question)
-        if not decision.allowed:
-            raise Denied(decision)
-        now = self.manager.now()
+        signed = self.request(question, calls=calls, days=days)
+        for party in signed.grant.signers:
+            signed = self.sign(signed.grant.id, party)
+        return signed
+
+    def request(
+        self, plan: Plan | Explanation, *, calls: int = 1, days: int = GRANT_DAYS, by: Literal["plan", "template"] = "plan"
+    ) -> SignedGrant:
+        """Submit a plan and return the grant that it needs, unsigned. by: `template` covers the plan with other literals."""
+        question = _plan(plan)
+        # Witnesses' clocks count whole seconds: a grant that began within one would seem to be used before.
+        now = self.manager.now().replace(microsecond=0)
         signed = request_grant(
             question,
             id=f"grant-{secrets.token_hex(6)}",
@@ -171,17 +192,40 @@ class Embedded:
             calls=calls,
             not_before=now,
             expires=now + datetime.timedelta(days=days),
+            by=by,
         )
-        for party in signed.grant.signers:
-            signed = signed.sign(party, self.workspace.identity(party))
-        with self.manager.ledger.transaction(self._clock()) as transaction:
-            self.manager.records.put_grant(transaction.connection, signed, question)
+        self._allow(question.operator, "request", question, signed)
+        submitted = self.manager.event(
+            "plan.submitted",
+            task=signed.grant.id,
+            subjects={"plan": question.digest()},
+            cites=[],
+            party=question.operator,
+        )
+        self.manager.keep_grant(KeptGrant(signed=signed, plan=question, submitted=submitted, issued=None))
         return signed
 
+    def sign(self, grant: str, party: str) -> SignedGrant:
+        """Sign a requested grant for one of its signers; roles and the owners' terms decide first. Raises Denied, NotFound."""
+        kept = self.manager.records.grant(grant)
+        self._allow(party, "approve", kept.plan, kept.signed)
+        decision = self.manager.judge(kept.plan)
+        if not decision.allowed:
+            raise self.manager.deny(kept.plan, decision, task=kept.signed.grant.id, cites=[kept.submitted])
+        signed = kept.signed.sign(party, self.workspace.identity(party))
+        kept = self.manager.keep_grant(dataclasses.replace(kept, signed=signed))
+        return kept.signed
+
     def revoke(self, grant: SignedGrant, *, by: str, reason: str) -> None:
-        """End a grant at once, in the name of the manager or of one of its providers."""
+        """End a grant at once, in the name of the manager, of one of its providers, or of who asked for it."""
         revocation = Revocation(version=1, grant=grant.grant.digest(), by=by, at=self.manager.now(), reason=reason)
         self.manager.revoke(SignedRevocation.sign(revocation, self.workspace.identity(by)))
+
+    def write_trust(self, path: str | Path) -> Path:
+        """Write a trust file that believes this network as it stands; an auditor checks the keys, and owns the file."""
+        target = Path(path)
+        write_atomically(target, self.workspace.trust_file().encode())
+        return target
 
     def run(
         self,
@@ -199,22 +243,22 @@ class Embedded:
         gate has judged.
         """
         question = _plan(plan)
-        task = self.manager.begin(question, grant)
+        task, decision = self.manager.begin(question, grant)
 
         def stopped() -> bool:
             return (is_stopped is not None and is_stopped()) or self.manager.is_revoked(grant)
 
         clockwork = Clockwork(on_progress=on_progress, is_stopped=stopped)
         try:
-            session = self._compute(question, clockwork, on_frame)
+            proceedings, result = self._compute(task, decision, grant, clockwork, on_frame)
         except BaseException as error:
             cancelled = isinstance(error, Cancelled | KeyboardInterrupt)
-            self.manager.close_task(task, "cancelled" if cancelled else "failed")
+            self.manager.abort(task, "cancelled" if cancelled else "failed")
             if cancelled and self.manager.is_revoked(grant):
                 raise Denied(refusal("grant.revoked", grant.grant.id, "the grant was revoked while the task ran")) from None
             raise
         clockwork.update("gate: check and release", 0, 1)
-        product = self.manager.publish(task, question, session.outputs[question.gate])
+        product = publish(self.manager, proceedings, result)
         clockwork.update("gate: check and release", 1, 1)
         return self._product(product, clockwork.seconds)
 
@@ -224,11 +268,15 @@ class Embedded:
 
     def product(self, id: str) -> Product:
         """Return a product by its id. Raises NotFound."""
-        return self._product(self.manager.product(id), {})
+        known = {product.task: product for product in self.manager.records.products()}
+        if id not in known:
+            raise NotFound(f"there is no product {id!r}; products are: {', '.join(known) or 'none yet'}")
+        return self._product(known[id], {})
 
     def close(self) -> None:
         """Close the workspace; other processes may open it then."""
         self.manager.close()
+        self._close_nodes()
         self.workspace.close()
 
     def __enter__(self) -> Self:
@@ -237,31 +285,80 @@ class Embedded:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _compute(self, plan: Plan, clockwork: Clockwork, on_frame: OnFrame | None) -> SessionResult:
+    def _compute(
+        self, task: Task, decision: Decision, grant: SignedGrant, clockwork: Clockwork, on_frame: OnFrame | None
+    ) -> tuple[Proceedings, join.JoinResult]:
+        plan = task.plan
         key = self.manager.gate_key(plan)
         params = join_params(plan, key.public_key.fingerprint)
-        progress = clockwork.progress()
-        assets = self.manager.assets()
+        contributions = self._contributions(task, clockwork)
+        opened, seen = self._open_session(task, contributions)
         with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             common: dict[str, Any] = {
                 "mapper": pool.map,
-                "progress": progress,
+                "progress": clockwork.progress(),
                 "allow_insecure_key": self._insecure_test_keys,
             }
-            roles: dict[str, Any] = {}
-            for index, entry in enumerate(plan.inputs):
-                node = self._nodes[entry.provider]
-                clockwork.update(f"{entry.provider}: read and aggregate locally", index, len(plan.inputs))
-                local = node.compute(plan, index, assets[entry.asset], is_cancelled=clockwork.is_cancelled)
-                clockwork.update(f"{entry.provider}: read and aggregate locally", index + 1, len(plan.inputs))
-                roles[entry.provider] = node.role(params, local.rows, **common)
+            roles: dict[str, Any] = {
+                name: self._nodes[name].role(params, contribution, **common) for name, contribution in contributions.items()
+            }
             roles[plan.operator] = join.JoinOperator(plan.operator, params, **common)
             roles[plan.gate] = join.JoinGate(plan.gate, params, key, **common)
-            return run_session(secrets.token_bytes(16), roles, on_frame=on_frame)
+            session = run_session(secrets.token_bytes(16), roles, on_frame=on_frame)
+        proceedings = Proceedings(
+            task=task,
+            decision=decision,
+            grants=tuple(self.manager.records.grant(item.grant.digest()) for item in (grant, *self.manager.ancestors(grant))),
+            commitments=tuple(item.commitment for item in contributions.values()),
+            transcripts=signed_transcripts(task.id, session, self.workspace),
+            events=(task.authorised, *(item.event for item in contributions.values()), opened),
+            opened=opened,
+            checkpoints=(*(item.checkpoint for item in contributions.values()), seen),
+        )
+        return proceedings, session.outputs[plan.gate]
 
-    def _open_provider(self, name: str) -> None:
-        node = ProviderNode(name, self.workspace.identity(name))
-        self._nodes[name] = node
+    def _contributions(self, task: Task, clockwork: Clockwork) -> dict[str, Contribution]:
+        assets = self.manager.assets()
+        found: dict[str, Contribution] = {}
+        for index, entry in enumerate(task.plan.inputs):
+            step = f"{entry.provider}: read, aggregate and commit"
+            clockwork.update(step, 0, 1)
+            found[entry.provider] = self._nodes[entry.provider].contribute(
+                task.plan,
+                index,
+                assets[entry.asset],
+                task.authorised,
+                self.manager.logbook,
+                is_cancelled=clockwork.is_cancelled,
+            )
+            clockwork.update(step, 1, 1)
+        return found
+
+    def _open_session(self, task: Task, contributions: Mapping[str, Contribution]) -> tuple[SignedEvent, SignedCheckpoint]:
+        """Log, in the operator's name, that the session begins, once every input is committed to."""
+        seen = require_logged(task.authorised, self.manager.logbook, self.workspace.trust(), None)
+        event = make_event(
+            "session.opened",
+            party=task.plan.operator,
+            task=task.id,
+            time=self.manager.now(),
+            subjects={"plan": task.plan.digest()},
+            cites=[task.authorised, *(item.event for item in contributions.values())],
+            checkpoint=seen.checkpoint.digest(),
+        )
+        opened = SignedEvent.sign(event, self.workspace.identity(task.plan.operator))
+        self.manager.logbook.append(opened)
+        return opened, seen
+
+    def _allow(self, party: str, action: Literal["request", "approve"], plan: Plan, signed: SignedGrant) -> None:
+        grant = signed.grant
+        resource = RequestResource(name=grant.id, requester=grant.requester, providers=grant.providers)
+        decision = authorise(party, action, resource, self.workspace.parties)
+        if not decision.allowed:
+            raise self.manager.deny(plan, decision, task=grant.id)
+
+    def _provider_node(self, name: str) -> ProviderNode:
+        node = ProviderNode(name, self.workspace, clock=self._clock)
         catalogue = open_catalogue(self.workspace.node(name) / "catalogue.sqlite")
         try:
             for asset in catalogue.list(provider=name):
@@ -270,6 +367,11 @@ class Embedded:
                     node.attach(asset.table, lambda spec=spec: open_source(spec))  # type: ignore[misc]
         finally:
             catalogue.close()
+        return node
+
+    def _close_nodes(self) -> None:
+        for node in self._nodes.values():
+            node.close()
 
     def _effective_terms(self, plan: Plan) -> dict[str, Policy]:
         terms = self.manager.terms(plan)

@@ -22,7 +22,6 @@ from protocols.paillier.noise import (
     FullNoise,
     Noise,
     NoisePool,
-    SeededRng,
     ShortNoise,
     chunked,
     gather,
@@ -32,7 +31,7 @@ from protocols.party import Mapper
 from protocols.primitives import fixed_point
 from protocols.primitives.bigint import to_limbs
 from protocols.primitives.engine import Limbs, Modulus, get_engine
-from protocols.primitives.rng import OsRng, Rng
+from protocols.primitives.rng import OsRng, Rng, SeededRng
 
 _MAX_KEY_BYTES = 1 << 14
 _KAPPA = {2048: 112, 3072: 128, 4096: 152}

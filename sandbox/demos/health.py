@@ -36,7 +36,12 @@ def definitions(patients: int | None = None) -> dict[str, dict[str, TableDefinit
     return {
         "registry": {
             "patients": table(
-                tables["patients"], key="id", key_domain="patient", unique=True, bounds={"age": (0, 120)}, codes={"male": [0, 1]}
+                tables["patients"],
+                key="id",
+                key_domain="patient",
+                unique=True,
+                bounds={"age": (0, 120)},
+                codes={"male": [0, 1]},
             )
         },
         "lab": {

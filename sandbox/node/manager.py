@@ -1,58 +1,61 @@
-"""The manager's node: catalogue, terms, grants, counted use, the gate and its key, products."""
+"""The manager's node: catalogue, terms, grants, counted use, the gate's key, and the account of all of it."""
 
 from __future__ import annotations
 
 import datetime
-import io
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from protocols import join, paillier
+from sandbox.audit.events import make_event
+from sandbox.audit.witness import Witness
 from sandbox.catalogue import open_catalogue
-from sandbox.errors import Denied, NotFound, Withheld
-from sandbox.gate.release import Release, release
-from sandbox.ledger import Ledger, Limit
+from sandbox.errors import Denied, StateError
+from sandbox.ledger import Ledger, LedgerTransaction, Limit
 from sandbox.model.asset import Asset
 from sandbox.model.decision import Decision, Finding
+from sandbox.model.evidence import EventKind, SignedEvent, SubjectRole
 from sandbox.model.grant import SignedGrant, SignedRevocation
 from sandbox.model.plan import Plan
 from sandbox.model.policy import Policy
-from sandbox.node.workspace import Workspace
-from sandbox.policy import History, TaskResource, authorise, check_grant, decide
-from sandbox.tasks.card import product_card
-from sandbox.tasks.protocol import cell_table, join_params
-from sandbox.tasks.records import Records, ReleasedProduct, Task
+from sandbox.node.logbook import Logbook
+from sandbox.node.workspace import Clock, Workspace, utc_now
+from sandbox.policy import History, TaskResource, authorise, check_grant, check_revocation, decide
+from sandbox.tasks.casefile import KeptGrant, Task
+from sandbox.tasks.lifecycle import TaskState
+from sandbox.tasks.protocol import join_params
+from sandbox.tasks.records import Records
 
-Clock = Callable[[], datetime.datetime]
-
-
-def utc_now() -> datetime.datetime:
-    """Return the time now, in UTC."""
-    return datetime.datetime.now(datetime.UTC)
+TAKES_PART = ("published", "coded", "changed")
 
 
 class ManagerNode:
-    """The manager's node. It authorises, counts, and runs the gate: it can decrypt, and never holds a row."""
+    """The manager's node. It authorises, counts, and holds the gate's key: it can decrypt, and never holds a row."""
 
-    def __init__(self, workspace: Workspace, *, clock: Clock = utc_now, insecure_keys: bool = False) -> None:
+    def __init__(
+        self, workspace: Workspace, witnesses: Sequence[Witness], *, clock: Clock = utc_now, insecure_keys: bool = False
+    ) -> None:
+        """Open the node, finish what an earlier process left behind, and bring its outbox into the log."""
         self.workspace = workspace
         self.name = workspace.network.manager
         self.identity = workspace.identity(self.name)
         self.catalogue = open_catalogue(workspace.node(self.name) / "catalogue.sqlite")
-        self._clock = clock
+        self.clock = clock
         self._insecure_keys = insecure_keys
         self._store = workspace.store()
         self.ledger = Ledger(self._store)
         self.records = Records(self._store)
-        self.run = secrets.token_hex(8)
+        self.process = secrets.token_hex(8)
+        self._finish_dead_tasks()
+        self.logbook = Logbook(workspace, self.ledger, witnesses, clock=clock)
 
     def now(self) -> datetime.datetime:
         """Return the time that counts here: it never runs backwards."""
-        return self.ledger.now(self._clock())
+        return self.ledger.now(self.clock())
 
     def assets(self) -> dict[str, Asset]:
         """Return every asset that takes part in questions, by name."""
-        return {asset.name: asset for asset in self.catalogue.list() if asset.lifecycle in ("published", "coded", "changed")}
+        return {asset.name: asset for asset in self.catalogue.list() if asset.lifecycle in TAKES_PART}
 
     def judge(self, plan: Plan, terms: Mapping[str, Policy] | None = None) -> Decision:
         """Return what all owners' terms say of a plan now. terms: in place of the stored ones."""
@@ -75,16 +78,42 @@ class ManagerNode:
 
     def set_terms(self, policy: Policy) -> None:
         """Keep an owner's new terms."""
-        with self.ledger.transaction(self._clock()) as transaction:
+        with self.ledger.transaction(self.clock()) as transaction:
             self.records.put_policy(transaction.connection, policy)
+
+    def keep_grant(self, kept: KeptGrant) -> KeptGrant:
+        """Keep a grant; when the last of its signers has signed, put its issue into the log."""
+        signed_by = {item.party for item in kept.signed.signatures}
+        if kept.issued is None and signed_by == set(kept.signed.grant.signers):
+            issued = self.event(
+                "grant.issued",
+                task=kept.signed.grant.id,
+                subjects={"grant": kept.signed.grant.digest(), "approval": kept.signed},
+                cites=[kept.submitted],
+            )
+            kept = KeptGrant(signed=kept.signed, plan=kept.plan, submitted=kept.submitted, issued=issued)
+        with self.ledger.transaction(self.clock()) as transaction:
+            self.records.put_grant(transaction.connection, kept)
+            _enqueue(transaction, kept.submitted)
+            if kept.issued is not None:
+                _enqueue(transaction, kept.issued)
+        self.logbook.deliver()
+        return kept
+
+    def deny(self, plan: Plan, decision: Decision, *, task: str, cites: Iterable[SignedEvent] = ()) -> Denied:
+        """Log a refusal and return it as the error to raise."""
+        event = self.event("request.denied", task=task, subjects={"plan": plan.digest(), "decision": decision}, cites=cites)
+        with self.ledger.transaction(self.clock()) as transaction:
+            _enqueue(transaction, event)
+        self.logbook.deliver()
+        return Denied(decision)
 
     def may_run(self, plan: Plan, grant: SignedGrant) -> Decision:
         """Return whether a plan may run now: roles, terms and grant, with every finding."""
         digest = grant.grant.digest()
         parties = self.workspace.parties
-        task = TaskResource(
-            name="task", operator=plan.operator, gate=plan.gate, providers=tuple(entry.provider for entry in plan.inputs)
-        )
+        providers = tuple(entry.provider for entry in plan.inputs)
+        task = TaskResource(name="task", operator=plan.operator, gate=plan.gate, providers=providers)
         granted = check_grant(
             plan,
             grant,
@@ -92,106 +121,139 @@ class ManagerNode:
             parties=parties,
             now=self.now(),
             usage={digest: self.ledger.usage([grant_subject(digest)])[grant_subject(digest)]},
+            ancestors=self.ancestors(grant),
         )
         roles = authorise(plan.operator, "run", task, parties)
-        return Decision(findings=(*roles.findings, *self.judge(plan).findings, *granted.findings))
+        contributing = [authorise(name, "contribute", task, parties) for name in providers]
+        findings = [item for decision in (roles, *contributing) for item in decision.findings]
+        return Decision(findings=(*findings, *self.judge(plan).findings, *granted.findings))
 
-    def begin(self, plan: Plan, grant: SignedGrant) -> str:
-        """Count a use and open a task for it; return the task's id. Raises Denied with every reason."""
+    def ancestors(self, grant: SignedGrant) -> tuple[SignedGrant, ...]:
+        """Return the grants that one narrows, nearest first, as far as they are kept here."""
+        known = {kept.signed.grant.digest(): kept.signed for kept in self.records.grants()}
+        found: list[SignedGrant] = []
+        while (parent := (found[-1] if found else grant).grant.parent) is not None and parent in known:
+            found.append(known[parent])
+        return tuple(found)
+
+    def begin(self, plan: Plan, grant: SignedGrant) -> tuple[Task, Decision]:
+        """Count a use and open a task for it, in the log before anything runs. Raises Denied with every reason, logged."""
+        name = f"task-{secrets.token_hex(8)}"
         decision = self.may_run(plan, grant)
         if not decision.allowed:
-            raise Denied(decision)
-        task = f"task-{secrets.token_hex(8)}"
-        terms = self.terms(plan)
-        limits = [
-            Limit(
-                subject=grant_subject(grant.grant.digest()),
-                calls=grant.grant.calls,
-                not_before=grant.grant.not_before,
-                expires=grant.grant.expires,
-            ),
-            *(
-                Limit(subject=asset_subject(name), calls=policy.max_calls, expires=end_of(policy.expires))
-                for name, policy in sorted(terms.items())
-            ),
-        ]
-        with self.ledger.transaction(self._clock()) as transaction:
-            transaction.reserve(use_key(task), task=task, run=self.run, limits=limits)
-            self.records.add_task(
-                transaction.connection, Task(id=task, state="approved", plan=plan, grant=grant.grant.digest())
-            )
-            self.records.move_task(transaction.connection, task, "running")
-        return task
+            raise self.deny(plan, decision, task=name)
+        issued = self.records.grant(grant.grant.digest()).issued
+        if issued is None:
+            raise StateError(f"grant {grant.grant.id} is not in the log yet; have every owner sign it")
+        authorised = self.event(
+            "task.authorised",
+            task=name,
+            subjects={"plan": plan.digest(), "grant": grant.grant.digest(), "decision": decision},
+            cites=[issued],
+        )
+        task = Task(id=name, state="approved", plan=plan, grant=grant.grant.digest(), authorised=authorised)
+        limits = self._limits(plan, grant)
+        try:
+            with self.ledger.transaction(self.clock()) as transaction:
+                transaction.reserve(use_key(name), task=name, run=self.process, limits=limits)
+                self.records.add_task(transaction.connection, task)
+                self.records.move_task(transaction.connection, name, "running")
+                _enqueue(transaction, authorised)
+        except Denied as refused:
+            raise self.deny(plan, refused.decision, task=name) from None
+        self.logbook.deliver()
+        return task, decision
 
     def is_revoked(self, grant: SignedGrant) -> bool:
-        """Return whether a grant has been revoked; a running task asks this between its steps."""
-        return bool(self.ledger.revoked([grant_subject(grant.grant.digest())]))
+        """Return whether a grant, or one that it narrows, has been revoked; a running task asks this between its steps."""
+        chain = (grant, *self.ancestors(grant))
+        return bool(self.ledger.revoked([grant_subject(item.grant.digest()) for item in chain]))
 
-    def revoke(self, revocation: SignedRevocation) -> None:
-        """End a grant, for running tasks too."""
-        with self.ledger.transaction(self._clock()) as transaction:
-            self.records.add_revocation(transaction.connection, revocation)
-            transaction.revoke(grant_subject(revocation.revocation.grant), reason=revocation.revocation.reason)
+    def revoke(self, signed: SignedRevocation) -> None:
+        """End a grant, for running tasks too. Raises Denied if whoever signed cannot end it."""
+        kept = self.records.grant(signed.revocation.grant)
+        decision = check_revocation(signed, kept.signed, self.workspace.parties)
+        if not decision.allowed:
+            raise self.deny(kept.plan, decision, task=kept.signed.grant.id)
+        party = signed.revocation.by
+        event = self.event(
+            "grant.revoked",
+            task=kept.signed.grant.id,
+            subjects={"grant": signed.revocation.grant, "revocation": signed},
+            cites=[] if kept.issued is None else [kept.issued],
+            party=party,
+        )
+        with self.ledger.transaction(self.clock()) as transaction:
+            self.records.add_revocation(transaction.connection, signed)
+            transaction.revoke(grant_subject(signed.revocation.grant), reason=signed.revocation.reason)
+            _enqueue(transaction, event)
+        self.logbook.deliver()
 
     def gate_key(self, plan: Plan) -> paillier.PrivateKey:
         """Return the gate's private key for a plan's parameters. It stays in this node."""
         return self.workspace.gate_key(plan.parameters, insecure=self._insecure_keys)
 
-    def publish(self, task: str, plan: Plan, result: join.JoinResult) -> ReleasedProduct:
-        """Judge the decrypted cells and release what passes, in one transaction with the use that it costs.
+    def abort(self, task: Task, state: TaskState) -> None:
+        """End a task that has had no effect: its use is given back, and the log says so."""
+        event = self.event("task.aborted", task=task.id, subjects={"plan": task.plan.digest()}, cites=[task.authorised])
+        with self.ledger.transaction(self.clock()) as transaction:
+            transaction.release(use_key(task.id))
+            self.records.move_task(transaction.connection, task.id, state)
+            _enqueue(transaction, event)
+        self.logbook.deliver()
 
-        Releases of the same assets take turns: if another one came first, the checks against history run again.
-        Raises Withheld if nothing passes.
-        """
-        table = cell_table(plan, result)
-        assets = [entry.asset for entry in plan.inputs]
-        while True:
-            head, history = self.records.history(assets)
-            released = release(plan, table, history)
-            if released.nothing_released:
-                self.close_task(task, "withheld")
-                raise Withheld(released.findings)
-            product = ReleasedProduct(task=task, card=product_card(plan, table, released), payload=arrow_file(released))
-            with self.ledger.transaction(self._clock()) as transaction:
-                if self.records.history_head(transaction.connection) != head:
-                    continue
-                transaction.commit(use_key(task))
-                self.records.move_task(transaction.connection, task, "released")
-                self.records.add_release(transaction.connection, task, released.record, product.card, product.payload)
-            return product
-
-    def close_task(self, task: str, state: str) -> None:
-        """End a task without a product: its use is given back, unless the gate has judged it (a refusal tells something)."""
-        with self.ledger.transaction(self._clock()) as transaction:
-            if state == "withheld":
-                transaction.commit(use_key(task))
-                self.records.move_task(transaction.connection, task, "withheld")
-            else:
-                transaction.release(use_key(task))
-                self.records.move_task(transaction.connection, task, "cancelled" if state == "cancelled" else "failed")
-
-    def product(self, id: str) -> ReleasedProduct:
-        """Return a released product by its task's id. Raises NotFound with the ids that exist."""
-        products = {product.task: product for product in self.records.products()}
-        if id not in products:
-            raise NotFound(f"there is no product {id!r}; products are: {', '.join(products) or 'none yet'}")
-        return products[id]
+    def event(
+        self,
+        kind: EventKind,
+        *,
+        task: str,
+        subjects: Mapping[SubjectRole, object],
+        cites: Iterable[SignedEvent],
+        party: str | None = None,
+    ) -> SignedEvent:
+        """Return an event of this node, signed; or of another party whose node is in this workspace."""
+        name = party or self.name
+        event = make_event(kind, party=name, task=task, time=self.now(), subjects=subjects, cites=cites)  # type: ignore[arg-type]
+        return SignedEvent.sign(event, self.identity if party is None else self.workspace.identity(name))
 
     def close(self) -> None:
-        """Give database connections back."""
+        """Close the log, and give database connections back."""
+        self.logbook.close()
         self.catalogue.close()
         self._store.close()
 
+    def _limits(self, plan: Plan, grant: SignedGrant) -> list[Limit]:
+        counted = [
+            Limit(
+                subject=grant_subject(item.grant.digest()),
+                calls=item.grant.calls,
+                not_before=item.grant.not_before,
+                expires=item.grant.expires,
+            )
+            for item in (grant, *self.ancestors(grant))
+        ]
+        for name, policy in sorted(self.terms(plan).items()):
+            counted.append(Limit(subject=asset_subject(name), calls=policy.max_calls, expires=end_of(policy.expires)))
+        return counted
 
-def arrow_file(released: Release) -> bytes:
-    """Return a release's rows as an Arrow file."""
-    import pyarrow as pa
+    def _finish_dead_tasks(self) -> None:
+        """Close what a process that is gone left running: its product counts if it was released, else its use is given back."""
+        released = {product.task for product in self.records.products()}
+        running = {task.id: task for task in self.records.tasks("running")}
+        aborted = {
+            name: self.event("task.aborted", task=name, subjects={"plan": task.plan.digest()}, cites=[task.authorised])
+            for name, task in running.items()
+            if name not in released
+        }
+        with self.ledger.transaction(self.clock()) as transaction:
+            transaction.recover(live_runs={self.process}, with_effects=released)
+            for name, event in aborted.items():
+                self.records.move_task(transaction.connection, name, "failed")
+                _enqueue(transaction, event)
 
-    table = released.to_arrow()
-    sink = io.BytesIO()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
+
+def _enqueue(transaction: LedgerTransaction, event: SignedEvent) -> None:
+    transaction.enqueue(event.event.digest(), event.leaf())
 
 
 def grant_subject(digest: str) -> str:

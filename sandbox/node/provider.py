@@ -2,40 +2,155 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import secrets
 from collections.abc import Callable
+
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from protocols import join
 from protocols.party import Mapper, Progress
+from protocols.primitives import prf
+from protocols.primitives.rng import SeededRng
+from sandbox.audit.events import make_event
+from sandbox.audit.note import Checkpoint, SignedCheckpoint
+from sandbox.audit.receipt import require_receipt
+from sandbox.audit.trust import LogTrust
+from sandbox.audit.witness import Witness
 from sandbox.errors import NotFound
 from sandbox.model.asset import Asset
+from sandbox.model.canonical import Document, canonical, parse
+from sandbox.model.evidence import InputCommitment, SignedEvent
 from sandbox.model.plan import Plan
-from sandbox.model.signature import PrivateIdentity
+from sandbox.node.logbook import Logbook
+from sandbox.node.workspace import Clock, Workspace, write_secret
 from sandbox.sources import Source
+from sandbox.tasks.commitments import TableCommitment, commit_table
 from sandbox.tasks.fragments import LocalResult, run_fragment
+
+
+class KeptCommitment(Document, frozen=True, kw_only=True):
+    """A table's commitment and the secret of its salts, as its provider keeps it."""
+
+    rows: int
+    root: str
+    secret: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Contribution:
+    """What a provider brings to a task, after the log acknowledged it. local and seed are private to it.
+
+    event: its `input.committed`. checkpoint: the cosigned checkpoint that it relied on.
+    """
+
+    local: LocalResult
+    seed: bytes
+    commitment: InputCommitment
+    event: SignedEvent
+    checkpoint: SignedCheckpoint
 
 
 class ProviderNode:
     """One agency's node. Raw rows never leave it; what it sends are sealed points and ciphertexts."""
 
-    def __init__(self, name: str, identity: PrivateIdentity) -> None:
+    def __init__(self, name: str, workspace: Workspace, *, clock: Clock) -> None:
         self.name = name
-        self.identity = identity
+        self.identity = workspace.identity(name)
+        self._directory = workspace.node(name)
+        self._clock = clock
         self._open: dict[str, Callable[[], Source]] = {}
+        self._trust = workspace.trust()
+        self.witness = Witness(
+            self._directory / "witness",
+            name=name,
+            trust=self._trust,
+            identity=workspace.identity(name, kind="witness"),
+            clock=lambda: int(clock().timestamp()),
+        )
 
     def attach(self, table: str, opener: Callable[[], Source]) -> None:
         """Make a table of this provider available; it is opened when a job needs it."""
         self._open[table] = opener
 
-    def compute(self, plan: Plan, index: int, asset: Asset, *, is_cancelled: Callable[[], bool] | None = None) -> LocalResult:
-        """Run this provider's fragment of a plan on its own data. Raises SourceError, NotFound."""
+    def contribute(
+        self,
+        plan: Plan,
+        index: int,
+        asset: Asset,
+        authorised: SignedEvent,
+        logbook: Logbook,
+        *,
+        is_cancelled: Callable[[], bool] | None = None,
+    ) -> Contribution:
+        """Check that the task is in the log, compute the own fragment, and commit to the table before any frame leaves.
+
+        Raises AuditError if the log shows no cosigned proof of the authorisation, SourceError, NotFound.
+        """
+        checkpoint = require_logged(authorised, logbook, self._trust, self.witness.seen)
+        source = self._source(asset)
+        local = run_fragment(plan, index, asset, source, is_cancelled=is_cancelled)
+        table = self._table_commitment(asset, source, is_cancelled)
+        seed = secrets.token_bytes(32)
+        self._keep_seed(authorised.event.task, seed)
+        commitment = InputCommitment(
+            version=1,
+            task=authorised.event.task,
+            provider=self.name,
+            asset=asset.name,
+            asset_version=asset.version,
+            rows=table.rows,
+            root=table.root,
+            seed_hash=hashlib.sha256(seed).hexdigest(),
+        )
+        event = SignedEvent.sign(
+            make_event(
+                "input.committed",
+                party=self.name,
+                task=authorised.event.task,
+                time=self._clock(),
+                subjects={"commitment": commitment},
+                cites=[authorised],
+                checkpoint=checkpoint.checkpoint.digest(),
+            ),
+            self.identity,
+        )
+        logbook.append(event)
+        return Contribution(local=local, seed=seed, commitment=commitment, event=event, checkpoint=checkpoint)
+
+    def _source(self, asset: Asset) -> Source:
         if asset.table not in self._open:
             raise NotFound(f"{self.name} has no source for {asset.name} here; attach the frame or file again")
-        return run_fragment(plan, index, asset, self._open[asset.table](), is_cancelled=is_cancelled)
+        return self._open[asset.table]()
+
+    def _table_commitment(self, asset: Asset, source: Source, is_cancelled: Callable[[], bool] | None) -> TableCommitment:
+        """Return the commitment to an asset's version, made once for one content and kept."""
+        fingerprint = source.fingerprint()
+        path = self._directory / f"commitment-{asset.table}-{asset.version}-{fingerprint[7:23]}.key"
+        if path.exists():
+            kept = parse(path.read_bytes(), KeptCommitment, what=path.name)
+            return TableCommitment(rows=kept.rows, root=kept.root)
+        secret = secrets.token_bytes(32)
+        made = commit_table(source, secret, is_cancelled=is_cancelled)
+        write_secret(path, canonical(KeptCommitment(rows=made.rows, root=made.root, secret=secret.hex())))
+        return made
+
+    def _keep_seed(self, task: str, seed: bytes) -> None:
+        """Keep a session's seed, encrypted to this node, so that a supervisor may have its frames replayed."""
+        key = prf.derive_key(self.identity.to_secret_bytes(), "provider-seed/1")
+        nonce = secrets.token_bytes(12)
+        sealed = ChaCha20Poly1305(key).encrypt(nonce, seed, task.encode())
+        write_secret(self._directory / "seeds" / f"{task}.seed", nonce + sealed)
+
+    def close(self) -> None:
+        """Close the witness."""
+        self.witness.close()
 
     def role(
         self,
         params: join.JoinParams,
-        rows: join.ProviderRows,
+        contribution: Contribution,
         *,
         mapper: Mapper,
         progress: Progress,
@@ -43,8 +158,25 @@ class ProviderNode:
     ) -> join.JoinProvider:
         """Return this provider's end of the join."""
         return join.JoinProvider(
-            self.name, params, rows, mapper=mapper, progress=progress, allow_insecure_key=allow_insecure_key
+            self.name,
+            params,
+            contribution.local.rows,
+            rng=SeededRng(contribution.seed),
+            mapper=mapper,
+            progress=progress,
+            allow_insecure_key=allow_insecure_key,
         )
 
     def __repr__(self) -> str:
         return f"<ProviderNode {self.name}: {len(self._open)} tables>"
+
+
+def require_logged(event: SignedEvent, logbook: Logbook, trust: LogTrust, seen: Checkpoint | None) -> SignedCheckpoint:
+    """Return the cosigned checkpoint that shows an event in the log, consistent with the last one seen. Raises AuditError.
+
+    Log before effect: no node acts on an event without this.
+    """
+    receipt = logbook.receipt(event)
+    proof = () if seen is None else logbook.consistency(seen.size)
+    place = f"receipt of {event.event.kind}"
+    return require_receipt(event.leaf(), receipt, trust, seen=seen, consistency=proof, place=place)

@@ -10,6 +10,8 @@ from typing import Any
 from protocols.channel import Endpoint
 from protocols.local import run_local
 from protocols.party import Party, Progress
+from sandbox.model.evidence import SignedTranscript, Transcript, TranscriptChain
+from sandbox.node.workspace import Workspace
 
 CANCEL_INTERVAL_S = 0.2
 OnProgress = Callable[[str, int, int], None]
@@ -71,3 +73,18 @@ def run_session(
 
     outputs = run_local(roles, endpoints=endpoints, on_frame=watch)
     return SessionResult(session=session, outputs=outputs, endpoints=endpoints, frame_bytes=carried[0])
+
+
+def signed_transcripts(task: str, session: SessionResult, workspace: Workspace) -> tuple[SignedTranscript, ...]:
+    """Return every party's chains of a session, each signed by its own node."""
+    signed = []
+    for name, endpoint in session.endpoints.items():
+        chains = tuple(
+            TranscriptChain(
+                peer=peer, direction=direction, frames=chain.frames, size_bytes=chain.size_bytes, head=chain.head.hex()
+            )
+            for (peer, direction), chain in sorted(endpoint.chains().items())
+        )
+        transcript = Transcript(version=1, task=task, session=session.session.hex(), party=name, chains=chains)
+        signed.append(SignedTranscript.sign(transcript, workspace.identity(name)))
+    return tuple(signed)

@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
+import datetime
 import fcntl
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
+
+import msgspec
 
 from protocols import paillier
+from sandbox.audit.trust import LogTrust
 from sandbox.errors import NotFound, StateError, UsageError
 from sandbox.ledger import Store, open_store
 from sandbox.model.canonical import Document, canonical, parse
 from sandbox.model.party import Party, PartyRole
 from sandbox.model.plan import Parameters
-from sandbox.model.signature import PrivateIdentity
+from sandbox.model.signature import PrivateIdentity, PublicIdentity
+
+Clock = Callable[[], datetime.datetime]
 
 NETWORK_FILE = "network.json"
+KEY_YEARS = 2
 DATABASE_VARIABLE = "SANDBOX_DATABASE_URL"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 
+def utc_now() -> datetime.datetime:
+    """Return the time now, in UTC."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+class WitnessKey(Document, frozen=True, kw_only=True):
+    """A provider's witness and its public key."""
+
+    name: str
+    key: str
+
+
 class Network(Document, frozen=True, kw_only=True):
-    """Who takes part. origin names the log; operator and manager name their parties."""
+    """Who takes part. origin names the log, log_key verifies it; operator and manager name their parties.
+
+    since: the day from which the keys count.
+    """
 
     version: int
     origin: str
+    log_key: str
+    since: datetime.date
     operator: str
     manager: str
     parties: tuple[Party, ...]
+    witnesses: tuple[WitnessKey, ...]
 
 
 class Workspace:
@@ -59,18 +84,25 @@ class Workspace:
         if (root / NETWORK_FILE).exists():
             raise StateError(f"{root} is a workspace already")
         lock = _locked(root)
-        roles: dict[str, list[PartyRole]] = {}
+        roles: dict[str, tuple[PartyRole, ...]] = {operator: ("operator",), manager: ("authoriser",)}
         for name in providers:
-            roles.setdefault(name, []).append("provider")
-        roles.setdefault(operator, []).append("operator")
-        roles[manager] = ["authoriser"]
-        parties = []
-        for name, held in roles.items():
-            identity = PrivateIdentity.generate()
-            _make_directory(root / "nodes" / name)
-            write_secret(root / "nodes" / name / "identity.key", identity.to_secret_bytes())
-            parties.append(Party(name=name, roles=tuple(held), key=str(identity.public)))
-        network = Network(version=1, origin=origin, operator=operator, manager=manager, parties=tuple(parties))
+            roles[name] = ("operator", "provider") if name == operator else ("provider",)
+        log_key = _new_identity(root / "nodes" / manager / "log.key")
+        network = Network(
+            version=1,
+            origin=origin,
+            log_key=str(log_key),
+            since=utc_now().date(),
+            operator=operator,
+            manager=manager,
+            parties=tuple(
+                Party(name=name, roles=held, key=str(_new_identity(root / "nodes" / name / "identity.key")))
+                for name, held in roles.items()
+            ),
+            witnesses=tuple(
+                WitnessKey(name=name, key=str(_new_identity(root / "nodes" / name / "witness.key"))) for name in providers
+            ),
+        )
         write_atomically(root / NETWORK_FILE, canonical(network))
         return cls(root, lock, network)
 
@@ -99,22 +131,51 @@ class Workspace:
         _check_plain(name)
         if name in self.parties:
             raise UsageError(f"{name} takes part in another role and cannot become a provider")
-        identity = PrivateIdentity.generate()
-        _make_directory(self.node(name))
-        write_secret(self.node(name) / "identity.key", identity.to_secret_bytes())
-        party = Party(name=name, roles=("provider",), key=str(identity.public))
-        parties = (*self.network.parties, party)
-        fields = {field: getattr(self.network, field) for field in Network.__struct_fields__}
-        self.network = Network(**(fields | {"parties": parties}))
+        folder = self.node(name)
+        party = Party(name=name, roles=("provider",), key=str(_new_identity(folder / "identity.key")))
+        witness = WitnessKey(name=name, key=str(_new_identity(folder / "witness.key")))
+        self.network = msgspec.structs.replace(
+            self.network, parties=(*self.network.parties, party), witnesses=(*self.network.witnesses, witness)
+        )
         write_atomically(self.root / NETWORK_FILE, canonical(self.network))
 
     def node(self, name: str) -> Path:
         """Return a node's own directory."""
         return self.root / "nodes" / name
 
-    def identity(self, name: str) -> PrivateIdentity:
-        """Return a party's signing key, from its node's directory."""
-        path = self.node(name) / "identity.key"
+    def trust(self) -> LogTrust:
+        """Return what this network's nodes believe about its log: a majority of the providers' witnesses must cosign."""
+        witnesses = {item.name: PublicIdentity.from_text(item.key) for item in self.network.witnesses}
+        return LogTrust(
+            origin=self.network.origin,
+            key=PublicIdentity.from_text(self.network.log_key),
+            witnesses=witnesses,
+            quorum=quorum_of(len(witnesses)),
+        )
+
+    def trust_file(self) -> str:
+        """Return a trust file that believes this network as it stands, for an auditor to check, keep and own."""
+        network = self.network
+        keys = ", ".join(f'{item.name} = "{item.key}"' for item in network.witnesses)
+        lines = [
+            "# What an auditor believes. Check every key with its party before relying on it.",
+            "[log]",
+            f'origin = "{network.origin}"',
+            f'key = "{network.log_key}"',
+            "[witnesses]",
+            f"quorum = {quorum_of(len(network.witnesses))}",
+            f"keys = {{ {keys} }}",
+        ]
+        last = network.since.replace(year=network.since.year + KEY_YEARS, day=1)
+        for party in network.parties:
+            held = ", ".join(f'"{role}"' for role in party.roles)
+            lines += [f"[parties.{party.name}]", f"roles = [{held}]", f'key = "{party.key}"']
+            lines.append(f"valid = {{ from = {network.since}, to = {last} }}")
+        return "\n".join(lines) + "\n"
+
+    def identity(self, name: str, *, kind: Literal["identity", "witness", "log"] = "identity") -> PrivateIdentity:
+        """Return a party's signing key from its node's directory: its own, its witness's, or the log's."""
+        path = self.node(name) / f"{kind}.key"
         try:
             return PrivateIdentity.from_secret_bytes(path.read_bytes())
         except OSError:
@@ -143,6 +204,11 @@ class Workspace:
         self._lock.close()
 
 
+def quorum_of(witnesses: int) -> int:
+    """Return how many witnesses must cosign: a majority."""
+    return witnesses // 2 + 1
+
+
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write a file so that it is there whole or not at all, also after a crash."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -164,8 +230,15 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 
 
 def write_secret(path: Path, data: bytes) -> None:
-    """Write a secret file that its owner alone may read."""
+    """Write a secret file that its owner alone may read; its folder is made where it is missing."""
+    _make_directory(path.parent)
     write_atomically(path, data, mode=0o600)
+
+
+def _new_identity(path: Path) -> PublicIdentity:
+    identity = PrivateIdentity.generate()
+    write_secret(path, identity.to_secret_bytes())
+    return identity.public
 
 
 def _locked(root: Path) -> IO[bytes]:

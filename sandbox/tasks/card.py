@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from protocols import join
-from sandbox.gate.cells import CellTable
+from sandbox.gate.cells import CellTable, ProviderNote
 from sandbox.gate.release import Release
 from sandbox.model.plan import Plan
 from sandbox.model.product import DropCount, ProductCard, ProductColumn, SourceNote
@@ -50,7 +50,7 @@ def product_card(plan: Plan, table: CellTable, release: Release, *, licence: str
                 provider=plan.inputs[note.input].provider,
                 asset=plan.inputs[note.input].asset,
                 keys=coarse(note.keys_removed, k),
-                rows=coarse(note.rows_removed, k),
+                rows=rows_removed(note, k),
                 groups=coarse(len(note.vanished), 1),
             )
             for note in table.notes
@@ -58,6 +58,13 @@ def product_card(plan: Plan, table: CellTable, release: Release, *, licence: str
         lineage=(),
         licence=licence,
     )
+
+
+def rows_removed(note: ProviderNote, k: int) -> str:
+    """Return a note's removed rows, exact only where at least k keys were removed."""
+    if 0 < note.keys_removed < k:
+        return f"those of fewer than {k} keys"
+    return str(note.rows_removed)
 
 
 def coarse(count: int, k: int) -> str:

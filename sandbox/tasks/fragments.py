@@ -57,5 +57,5 @@ def _require_columns(found: Fragment, asset: Asset, source: Source) -> None:
             raise SourceError(f"{asset.name}: the source has no column {name!r} any more; register the table again")
         if present[name] != declared.type:
             raise SourceError(
-                f"{asset.name}: column {name!r} is {present[name]} in the source and declared {declared.type}; register it again"
+                f"{asset.name}: column {name!r} is {present[name]} in the source, declared {declared.type}; register it again"
             )

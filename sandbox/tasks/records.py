@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
-from typing import TypeVar
 
 import sqlalchemy as sa
 
 from sandbox.errors import NotFound, StateError
 from sandbox.ledger import Schema, Store
 from sandbox.model.canonical import canonical, parse
+from sandbox.model.evidence import SignedEvent
 from sandbox.model.grant import SignedGrant, SignedRevocation
 from sandbox.model.plan import Plan
 from sandbox.model.policy import Policy
-from sandbox.model.product import ProductCard, ReleaseRecord
+from sandbox.model.product import ReleaseRecord
+from sandbox.tasks.casefile import CaseFile, KeptGrant, ReleasedProduct, Task
 from sandbox.tasks.lifecycle import TaskState, move
-
-D = TypeVar("D")
 
 _TABLES = sa.MetaData()
 TASKS = sa.Table(
@@ -27,6 +25,7 @@ TASKS = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("plan", sa.LargeBinary, nullable=False),
     sa.Column("grant", sa.String(80), nullable=False),
+    sa.Column("authorised", sa.LargeBinary, nullable=False),
 )
 GRANTS = sa.Table(
     "grants",
@@ -35,6 +34,8 @@ GRANTS = sa.Table(
     sa.Column("digest", sa.String(80), nullable=False, unique=True),
     sa.Column("document", sa.LargeBinary, nullable=False),
     sa.Column("plan", sa.LargeBinary, nullable=False),
+    sa.Column("submitted", sa.LargeBinary, nullable=False),
+    sa.Column("issued", sa.LargeBinary, nullable=True),
 )
 REVOCATIONS = sa.Table(
     "grant_revocations",
@@ -46,7 +47,7 @@ POLICIES = sa.Table(
     "policies",
     _TABLES,
     sa.Column("asset", sa.String(260), primary_key=True),
-    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("document", sa.LargeBinary, nullable=False),
 )
 RELEASES = sa.Table(
@@ -55,29 +56,10 @@ RELEASES = sa.Table(
     sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("task", sa.String(64), nullable=False, unique=True),
     sa.Column("record", sa.LargeBinary, nullable=False),
-    sa.Column("card", sa.LargeBinary, nullable=False),
+    sa.Column("case_file", sa.LargeBinary, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
 )
 SCHEMA = Schema(name="tasks", version=1, tables=_TABLES)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One run of a plan under a grant."""
-
-    id: str
-    state: TaskState
-    plan: Plan
-    grant: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ReleasedProduct:
-    """A released product as the manager keeps it: card and Arrow file, in the transaction that released it."""
-
-    task: str
-    card: ProductCard
-    payload: bytes
 
 
 class Records:
@@ -89,7 +71,8 @@ class Records:
 
     def add_task(self, connection: sa.Connection, task: Task) -> None:
         """Record a new task."""
-        connection.execute(TASKS.insert().values(id=task.id, state=task.state, plan=canonical(task.plan), grant=task.grant))
+        row = {"id": task.id, "state": task.state, "plan": canonical(task.plan), "grant": task.grant}
+        connection.execute(TASKS.insert().values(**row, authorised=canonical(task.authorised)))
 
     def move_task(self, connection: sa.Connection, task: str, following: TaskState) -> None:
         """Move a task on. Raises StateError for a move that its life does not have."""
@@ -110,36 +93,55 @@ class Records:
         with self._store.transaction() as connection:
             rows = connection.execute(query).all()
         return tuple(
-            Task(id=row.id, state=row.state, plan=parse(row.plan, Plan, what="a stored plan"), grant=row.grant) for row in rows
-        )
-
-    def put_grant(self, connection: sa.Connection, signed: SignedGrant, plan: Plan) -> None:
-        """Keep a grant, or its version with more signatures; `plan` is the question that it was asked for."""
-        row = {"document": canonical(signed), "digest": signed.grant.digest(), "plan": canonical(plan)}
-        known = connection.scalar(sa.select(GRANTS.c.digest).where(GRANTS.c.id == signed.grant.id))
-        if known is None:
-            connection.execute(GRANTS.insert().values(id=signed.grant.id, **row))
-        elif known == row["digest"]:
-            connection.execute(GRANTS.update().where(GRANTS.c.id == signed.grant.id).values(**row))
-        else:
-            raise StateError(f"another grant has the id {signed.grant.id}")
-
-    def grants(self) -> tuple[tuple[SignedGrant, Plan], ...]:
-        """Return every grant with the plan that it was asked for, by id."""
-        with self._store.transaction() as connection:
-            rows = connection.execute(sa.select(GRANTS.c.document, GRANTS.c.plan).order_by(GRANTS.c.id)).all()
-        return tuple(
-            (parse(row.document, SignedGrant, what="a stored grant"), parse(row.plan, Plan, what="a stored plan"))
+            Task(
+                id=row.id,
+                state=row.state,
+                plan=parse(row.plan, Plan, what="a stored plan"),
+                grant=row.grant,
+                authorised=parse(row.authorised, SignedEvent, what="a stored event"),
+            )
             for row in rows
         )
 
-    def grant(self, id: str) -> tuple[SignedGrant, Plan]:
+    def put_grant(self, connection: sa.Connection, kept: KeptGrant) -> None:
+        """Keep a grant, or its version with more signatures."""
+        grant = kept.signed.grant
+        row = {
+            "document": canonical(kept.signed),
+            "digest": grant.digest(),
+            "plan": canonical(kept.plan),
+            "submitted": canonical(kept.submitted),
+            "issued": None if kept.issued is None else canonical(kept.issued),
+        }
+        known = connection.scalar(sa.select(GRANTS.c.digest).where(GRANTS.c.id == grant.id))
+        if known is None:
+            connection.execute(GRANTS.insert().values(id=grant.id, **row))
+        elif known == row["digest"]:
+            connection.execute(GRANTS.update().where(GRANTS.c.id == grant.id).values(**row))
+        else:
+            raise StateError(f"another grant has the id {grant.id}")
+
+    def grants(self) -> tuple[KeptGrant, ...]:
+        """Return every grant, by id."""
+        with self._store.transaction() as connection:
+            rows = connection.execute(sa.select(GRANTS).order_by(GRANTS.c.id)).all()
+        return tuple(
+            KeptGrant(
+                signed=parse(row.document, SignedGrant, what="a stored grant"),
+                plan=parse(row.plan, Plan, what="a stored plan"),
+                submitted=parse(row.submitted, SignedEvent, what="a stored event"),
+                issued=None if row.issued is None else parse(row.issued, SignedEvent, what="a stored event"),
+            )
+            for row in rows
+        )
+
+    def grant(self, id: str) -> KeptGrant:
         """Return a grant by its id or digest. Raises NotFound with the ids that exist."""
         everything = self.grants()
-        for signed, plan in everything:
-            if id in (signed.grant.id, signed.grant.digest()):
-                return signed, plan
-        known = ", ".join(signed.grant.id for signed, _ in everything) or "none yet"
+        for kept in everything:
+            if id in (kept.signed.grant.id, kept.signed.grant.digest()):
+                return kept
+        known = ", ".join(kept.signed.grant.id for kept in everything) or "none yet"
         raise NotFound(f"there is no grant {id!r}; grants are: {known}")
 
     def add_revocation(self, connection: sa.Connection, signed: SignedRevocation) -> None:
@@ -163,11 +165,10 @@ class Records:
             document = connection.scalar(query)
         return None if document is None else parse(document, Policy, what="stored terms")
 
-    def add_release(
-        self, connection: sa.Connection, task: str, record: ReleaseRecord, card: ProductCard, payload: bytes
-    ) -> None:
-        """Keep a release: what history needs of it, and the product itself."""
-        connection.execute(RELEASES.insert().values(task=task, record=canonical(record), card=canonical(card), payload=payload))
+    def add_release(self, connection: sa.Connection, record: ReleaseRecord, product: ReleasedProduct) -> None:
+        """Keep a release: what history needs of it, and the product with its case file."""
+        row = {"record": canonical(record), "case_file": canonical(product.case_file), "payload": product.payload}
+        connection.execute(RELEASES.insert().values(task=product.task, **row))
 
     def history_head(self, connection: sa.Connection) -> int:
         """Return the number of the newest release, 0 for none."""
@@ -187,6 +188,6 @@ class Records:
         with self._store.transaction() as connection:
             rows = connection.execute(sa.select(RELEASES).order_by(RELEASES.c.position)).all()
         return tuple(
-            ReleasedProduct(task=row.task, card=parse(row.card, ProductCard, what="a stored card"), payload=row.payload)
+            ReleasedProduct(case_file=parse(row.case_file, CaseFile, what="a stored case file"), payload=row.payload)
             for row in rows
         )

@@ -1,0 +1,154 @@
+"""The gate at the manager's node: judge what was decrypted, release it once with its evidence, or withhold it."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from pathlib import Path
+
+from protocols import join
+from sandbox.audit.bundle import build_bundle, product_record, write_bundle
+from sandbox.audit.note import SignedCheckpoint
+from sandbox.errors import Withheld
+from sandbox.gate.cells import CellTable
+from sandbox.gate.release import Release, release
+from sandbox.ledger import LedgerTransaction
+from sandbox.model.decision import Decision
+from sandbox.model.evidence import InputCommitment, SignedEvent, SignedTranscript
+from sandbox.model.product import ReleaseRecord
+from sandbox.node.manager import ManagerNode, use_key
+from sandbox.tasks.card import product_card
+from sandbox.tasks.casefile import CaseFile, KeptGrant, ReleasedProduct, Task
+from sandbox.tasks.protocol import cell_table
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Proceedings:
+    """What happened between a task's authorisation and its answer, as its nodes signed it."""
+
+    task: Task
+    decision: Decision
+    grants: tuple[KeptGrant, ...]
+    commitments: tuple[InputCommitment, ...]
+    transcripts: tuple[SignedTranscript, ...]
+    events: tuple[SignedEvent, ...]
+    opened: SignedEvent
+    checkpoints: tuple[SignedCheckpoint, ...]
+
+
+def publish(manager: ManagerNode, proceedings: Proceedings, result: join.JoinResult) -> ReleasedProduct:
+    """Judge the decrypted cells and release what passes, in one transaction with the use that it costs and its log entry.
+
+    Releases take turns: if another one came first, the checks against history run again. The product leaves this node only
+    when its release is in the log and its bundle is written. Raises Withheld if nothing passes; that costs the use too, since a
+    refusal tells something.
+    """
+    plan = proceedings.task.plan
+    table = cell_table(plan, result)
+    while True:
+        head, history = manager.records.history([entry.asset for entry in plan.inputs])
+        released = release(plan, table, history)
+        if released.nothing_released:
+            _withhold(manager, proceedings)
+            raise Withheld(released.findings)
+        product = _product(manager, proceedings, table, released)
+        with manager.ledger.transaction(manager.clock()) as transaction:
+            if manager.records.history_head(transaction.connection) != head:
+                continue
+            _keep(manager, transaction, released.record, product)
+        manager.logbook.deliver()
+        write_evidence(manager, product)
+        return product
+
+
+def write_evidence(manager: ManagerNode, product: ReleasedProduct) -> Path:
+    """Write a released product's bundle where it is missing, and return its directory."""
+    directory = manager.workspace.node(manager.name) / "products" / product.task
+    if directory.exists():
+        return directory
+    case = product.case_file
+    manifest = build_bundle(
+        task=case.task,
+        plan=case.plan,
+        grants=case.grants,
+        decision=case.decision,
+        commitments=case.commitments,
+        transcripts=case.transcripts,
+        product=case.product,
+        log=manager.logbook.evidence(case.events, case.relied_on),
+    )
+    return write_bundle(directory, manifest, product.payload)
+
+
+def _keep(manager: ManagerNode, transaction: LedgerTransaction, record: ReleaseRecord, product: ReleasedProduct) -> None:
+    transaction.commit(use_key(product.task))
+    manager.records.move_task(transaction.connection, product.task, "released")
+    manager.records.add_release(transaction.connection, record, product)
+    event = product.case_file.events[-1]
+    transaction.enqueue(event.event.digest(), event.leaf())
+
+
+def _withhold(manager: ManagerNode, proceedings: Proceedings) -> None:
+    task = proceedings.task
+    event = manager.event(
+        "product.withheld",
+        task=task.id,
+        subjects={"plan": task.plan.digest(), "decision": proceedings.decision},
+        cites=[task.authorised, proceedings.opened],
+    )
+    with manager.ledger.transaction(manager.clock()) as transaction:
+        transaction.charge(use_key(task.id))
+        manager.records.move_task(transaction.connection, task.id, "withheld")
+        transaction.enqueue(event.event.digest(), event.leaf())
+    manager.logbook.deliver()
+
+
+def _product(manager: ManagerNode, proceedings: Proceedings, table: CellTable, released: Release) -> ReleasedProduct:
+    task = proceedings.task
+    payload, schema = arrow_file(released)
+    record = product_record(task=task.id, payload=payload, arrow_schema=schema, card=product_card(task.plan, table, released))
+    transcripts = tuple(sorted(proceedings.transcripts, key=lambda item: item.transcript.party))
+    grants = tuple(kept.signed for kept in proceedings.grants)
+    event = manager.event(
+        "product.released",
+        task=task.id,
+        subjects={
+            "plan": task.plan.digest(),
+            "approval": grants,
+            "decision": proceedings.decision,
+            "commitment": proceedings.commitments,
+            "transcript": transcripts,
+            "product": record,
+            "payload": record.payload,
+        },
+        cites=[task.authorised, proceedings.opened],
+    )
+    case_file = CaseFile(
+        task=task.id,
+        plan=task.plan,
+        grants=grants,
+        decision=proceedings.decision,
+        commitments=proceedings.commitments,
+        transcripts=transcripts,
+        product=record,
+        events=(*_before(proceedings.grants), *proceedings.events, event),
+        relied_on=tuple(dict.fromkeys(item.note for item in proceedings.checkpoints)),
+    )
+    return ReleasedProduct(case_file=case_file, payload=payload)
+
+
+def _before(grants: tuple[KeptGrant, ...]) -> tuple[SignedEvent, ...]:
+    """Return the events that led to the grants, oldest grant first."""
+    found = [event for kept in reversed(grants) for event in (kept.submitted, kept.issued) if event is not None]
+    return tuple({event.event.digest(): event for event in found}.values())
+
+
+def arrow_file(released: Release) -> tuple[bytes, str]:
+    """Return a release's rows as an Arrow file, and its schema as text."""
+    import pyarrow as pa
+
+    table = released.to_arrow()
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue(), table.schema.to_string()
