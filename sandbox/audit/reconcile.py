@@ -34,6 +34,7 @@ class _Book:
     events: dict[str, tuple[int, Event]] = field(default_factory=dict)
     found: list[Finding] = field(default_factory=list)
     cited: set[str] = field(default_factory=set)
+    uses: Counter[str] = field(default_factory=Counter)
 
     def add(self, check: str, index: int, kind: str, message: str, verdict: Verdict = "fail") -> None:
         subject = f"log entry {index} ({kind})"
@@ -131,7 +132,6 @@ def _judge_signature(book: _Book, index: int, signed: SignedEvent, trust: Trust)
 
 
 def _judge_uses(book: _Book, events: list[tuple[int, Event]], grants: dict[str, Grant]) -> None:
-    uses: Counter[str] = Counter()
     revoked: dict[str, int] = {}
     for index, event in events:
         if event.kind == "grant.revoked":
@@ -140,19 +140,19 @@ def _judge_uses(book: _Book, events: list[tuple[int, Event]], grants: dict[str, 
             chain = _chain(_granted(book, event), grants)
             _judge_revoked(book, index, event, chain, revoked)
             if event.kind == "task.authorised":
-                _judge_use(book, index, event, chain, grants, uses)
+                _judge_use(book, index, event, chain, grants)
 
 
-def _judge_use(book: _Book, index: int, event: Event, chain: list[str], grants: dict[str, Grant], uses: Counter[str]) -> None:
+def _judge_use(book: _Book, index: int, event: Event, chain: list[str], grants: dict[str, Grant]) -> None:
     for name in chain:
-        uses[name] += 1
+        book.uses[name] += 1
         grant = grants.get(name)
         if grant is None:
             message = f"the grant {name} was not given, so its calls and period cannot be judged"
             book.add("over-use", index, event.kind, message, "inconclusive")
             continue
-        if uses[name] > grant.calls:
-            book.add("over-use", index, event.kind, f"use {uses[name]} of grant {grant.id}, which allows {grant.calls}")
+        if book.uses[name] > grant.calls:
+            book.add("over-use", index, event.kind, f"use {book.uses[name]} of grant {grant.id}, which allows {grant.calls}")
         if not grant.not_before <= event.time < grant.expires:
             book.add("period", index, event.kind, f"grant {grant.id} does not hold at {event.time.isoformat()}")
 

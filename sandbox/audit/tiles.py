@@ -93,12 +93,14 @@ class TileStore:
 
         The caller has checked the entries, and commits the size afterwards. After any error this object is of no more use.
         """
-        superfluous = self._partial_paths(self.size)
+        before = self.size
+        superfluous = self._partial_paths(before)
         for start in range(0, len(entries), WIDTH):
             self._extend_some(entries[start : start + WIDTH])
         for level, edge in enumerate(self._edges):
-            if edge:
-                self._write(tile_path(str(level), (self.size >> (HEIGHT * level)) // WIDTH, len(edge)), b"".join(edge))
+            count = self.size >> (HEIGHT * level)
+            if edge and count != before >> (HEIGHT * level):
+                self._write(tile_path(str(level), count // WIDTH, len(edge)), b"".join(edge))
         if self._entries:
             self._write(tile_path("entries", self.size // WIDTH, len(self._entries)), pack_entries(self._entries))
         return [path for path in superfluous if path not in self._partial_paths(self.size)]
