@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import secrets
 from collections.abc import Callable
 
@@ -13,6 +12,7 @@ from protocols import join
 from protocols.party import Mapper, Progress
 from protocols.primitives import prf
 from protocols.primitives.rng import SeededRng
+from sandbox.audit.commitment import seed_hash
 from sandbox.audit.events import make_event
 from sandbox.audit.note import Checkpoint, SignedCheckpoint
 from sandbox.audit.receipt import require_receipt
@@ -102,7 +102,7 @@ class ProviderNode:
             asset_version=asset.version,
             rows=table.rows,
             root=table.root,
-            seed_hash=hashlib.sha256(seed).hexdigest(),
+            seed_hash=seed_hash(seed),
         )
         event = SignedEvent.sign(
             make_event(

@@ -54,10 +54,13 @@ class Product:
         """Return the released rows as a DataFrame; integer columns keep integers (nullable Int64 where they fit)."""
         import pandas as pd
 
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
-        for name in frame.columns:
-            values = frame[name]
-            if values.dtype == object and _whole_numbers(values.tolist()):
+        table = self.to_arrow()
+        frame: pd.DataFrame = table.to_pandas()
+        for name in table.column_names:
+            values = table.column(name).to_pylist()
+            if any(value is None for value in values) and all(isinstance(value, int | None) for value in values):
+                frame[name] = pd.array(values, dtype="Int64")
+            elif _whole_numbers(values):
                 frame[name] = pd.array([None if value is None else int(value) for value in values], dtype="Int64")
         return frame
 
