@@ -27,10 +27,18 @@ class Modulus:
         """Return powers; no exponent is longer than exponent_bits, on which alone time and accesses depend if secret."""
 
     def product(self, a: Limbs, starts: npt.NDArray[np.int64]) -> Limbs: ...
-    def multi_power(
+    def bucket_powers(
         self, bases: Limbs, magnitudes: Limbs, negative: npt.NDArray[np.bool_], weight_bits: int
     ) -> tuple[Limbs, Limbs]:
         """Return the products over the weights that are not negative, and over those that are: (k, limbs) each."""
+
+    def table_powers(
+        self, bases: Limbs, inverses: Limbs, magnitudes: Limbs, negative: npt.NDArray[np.bool_], weight_bits: int
+    ) -> Limbs:
+        """Return the products over all weights; inverses (n, limbs) are read where a base has a negative weight."""
+
+    def prefers_tables(self, n: int, rows: int, weight_bits: int, any_negative: bool) -> bool:
+        """Return whether table_powers, its inversions apart, takes less time than bucket_powers."""
 
 class FixedBase:
     """Powers of one base from tables. Immutable; `power` releases the GIL."""

@@ -185,8 +185,9 @@ class NativeModulus:
         return to_limbs([int(inverse)], self._limbs)
 
     def multi_power(self, bases: Limbs, magnitudes: Limbs, negative: npt.NDArray[np.bool_]) -> Limbs:
-        """Return Π_i bases_i^(±magnitude_i) for each row of weights (Pippenger's buckets, one inversion for all rows).
+        """Return Π_i bases_i^(±magnitude_i) for each row of weights: by Pippenger's buckets, or Straus's tables for few bases.
 
+        One inversion serves all rows.
         bases: (n, limbs). magnitudes: (k, n, e_limbs). negative: (k, n) bool. Result: (k, limbs). Weights are public:
         they steer the memory accesses. Raises ParameterError on other shapes and types, on values that are not below
         the modulus, or if a base with a negative weight has no inverse.
@@ -196,19 +197,26 @@ class NativeModulus:
             raise ParameterError(
                 f"weights of shape {magnitudes.shape[:2]} and signs of shape {negative.shape} do not fit {len(bases)} rows"
             )
-        numerators, denominators = self._native.multi_power(
-            self._residues(bases, "bases"),
-            np.ascontiguousarray(magnitudes),
-            np.ascontiguousarray(negative),
-            _bit_length(magnitudes),
-        )
-        if not np.any(negative):
-            return numerators
+        rows, weights, signs = self._residues(bases, "bases"), np.ascontiguousarray(magnitudes), np.ascontiguousarray(negative)
+        signs = signs & np.any(weights != 0, axis=2)
+        weight_bits, any_negative = _bit_length(weights), bool(np.any(signs))
         try:
-            inverses = self.invert(denominators)
-        except ParameterError as error:
-            raise ParameterError(f"a base with a negative weight has no inverse; in the weights, {error}") from None
-        return self._native.multiply(numerators, inverses)
+            if self._native.prefers_tables(len(rows), len(weights), weight_bits, any_negative):
+                inverses = self._inverses_where(rows, np.any(signs, axis=0))
+                return self._native.table_powers(rows, inverses, weights, signs, weight_bits)
+            numerators, denominators = self._native.bucket_powers(rows, weights, signs, weight_bits)
+            return self._native.multiply(numerators, self.invert(denominators)) if any_negative else numerators
+        except ParameterError:
+            row = next(i for i in np.flatnonzero(np.any(signs, axis=0)) if not self._has_inverse(rows[i]))
+            raise ParameterError(f"the base in row {row} has a negative weight and no inverse") from None
+
+    def _inverses_where(self, rows: Limbs, wanted: npt.NDArray[np.bool_]) -> Limbs:
+        inverses = np.zeros_like(rows)
+        inverses[wanted] = self.invert(rows[wanted])
+        return inverses
+
+    def _has_inverse(self, row: Limbs) -> bool:
+        return math.gcd(from_limbs(row[None, :])[0], self._value) == 1
 
     def fixed_base(self, base: int, exponent_bits: int, budget_bytes: int) -> NativeFixedBase:
         """Build tables for powers of `base` up to `exponent_bits`, with the largest windows that fit the budget.

@@ -209,16 +209,27 @@ void check_products(Choices& choices, const std::string& path, const Arithmetic&
   for (std::size_t i = 0; i < weights.size(); ++i) signs[i] = choices.below(2) == 1;
   Rows positive(weight_rows, ring.limbs());
   Rows negative(weight_rows, ring.limbs());
-  native::multi_power(ring, positive.data.get(), negative.data.get(), rows.numbers(), a.size(), magnitudes.numbers(),
-                      signs.get(), weight_rows, weight_bits);
+  const native::Weights all{magnitudes.numbers(), signs.get(), weight_rows, weight_bits};
+  native::bucket_powers(ring, positive.data.get(), negative.data.get(), rows.numbers(), a.size(), all);
+  // The tables' products need inverses only to multiply by: any residues will do.
+  const std::vector<Natural> inverses = random_residues(choices, n, a.size());
+  const Rows inverse_rows(inverses, ring.limbs());
+  Rows by_tables(weight_rows, ring.limbs());
+  if (!a.empty()) {
+    native::table_powers(ring, by_tables.data.get(), rows.numbers(), inverse_rows.numbers(), a.size(), all);
+  }
   for (std::size_t row = 0; row < weight_rows; ++row) {
     Natural expected[2] = {one(n), one(n)};
+    Natural with_inverses = one(n);
     for (std::size_t i = 0; i < a.size(); ++i) {
       const std::size_t at = row * a.size() + i;
       Natural& product = expected[signs[at] ? 1 : 0];
-      product = multiply_mod(product, power_mod(a[i], weights[at], n), n);
+      const Natural power = power_mod(a[i], weights[at], n);
+      product = multiply_mod(product, power, n);
+      with_inverses = multiply_mod(with_inverses, signs[at] ? power_mod(inverses[i], weights[at], n) : power, n);
     }
-    expect(positive.row(row) == expected[0] && negative.row(row) == expected[1], "multi-power", path, n);
+    expect(a.empty() || by_tables.row(row) == with_inverses, "power by tables", path, n);
+    expect(positive.row(row) == expected[0] && negative.row(row) == expected[1], "power by buckets", path, n);
   }
 }
 

@@ -91,25 +91,32 @@ class Modulus {
     return result(count, [&](Word* out) { native::segment_products(*ring_, out, rows, at, count); });
   }
 
-  std::pair<Array, Array> multi_power(const Array& bases, const Array& magnitudes, const Flags& negative,
-                                      int weight_bits) const {
-    require(magnitudes.ndim() == 3 && negative.ndim() == 2, "weights must have three dimensions, signs two");
+  // The products over the weights that are not negative, and over those that are.
+  std::pair<Array, Array> bucket_powers(const Array& bases, const Array& magnitudes, const Flags& negative,
+                                        int weight_bits) const {
     const std::size_t n = bases.shape(0);
-    const std::size_t rows = magnitudes.shape(0);
-    require(static_cast<std::size_t>(magnitudes.shape(1)) == n && static_cast<std::size_t>(negative.shape(1)) == n &&
-                static_cast<std::size_t>(negative.shape(0)) == rows,
-            "weights and signs must have one column per base");
-    require(weight_bits >= 0, "weight_bits must not be negative");
+    const native::Weights all = weights(n, magnitudes, negative, weight_bits);
     const Numbers base_rows = residues(bases, n);
-    const auto width = static_cast<std::size_t>(magnitudes.shape(2));
-    const Numbers weights{magnitudes.data(), width, static_cast<int>(width)};
-    Array denominators({static_cast<py::ssize_t>(rows), static_cast<py::ssize_t>(limbs())});
+    Array denominators({static_cast<py::ssize_t>(all.rows), static_cast<py::ssize_t>(limbs())});
     Word* below = denominators.mutable_data();
-    const bool* signs = negative.data();
-    Array numerators = result(rows, [&](Word* out) {
-      native::multi_power(*ring_, out, below, base_rows, n, weights, signs, rows, weight_bits);
-    });
+    Array numerators =
+        result(all.rows, [&](Word* out) { native::bucket_powers(*ring_, out, below, base_rows, n, all); });
     return {numerators, denominators};
+  }
+
+  Array table_powers(const Array& bases, const Array& inverses, const Array& magnitudes, const Flags& negative,
+                     int weight_bits) const {
+    const std::size_t n = bases.shape(0);
+    require(n >= 1 && inverses.ndim() == 2 && inverses.shape(0) == bases.shape(0) && weight_bits >= 1,
+            "tables need bases, their inverses, and weights of at least one bit");
+    const native::Weights all = weights(n, magnitudes, negative, weight_bits);
+    const Numbers base_rows = residues(bases, n);
+    const Numbers inverse_rows = residues(inverses, n);
+    return result(all.rows, [&](Word* out) { native::table_powers(*ring_, out, base_rows, inverse_rows, n, all); });
+  }
+
+  bool prefers_tables(std::size_t n, std::size_t rows, int weight_bits, bool any_negative) const {
+    return n > 0 && weight_bits > 0 && native::prefers_tables(*ring_, n, rows, weight_bits, any_negative);
   }
 
  private:
@@ -117,6 +124,17 @@ class Modulus {
     const Numbers result = numbers(a, rows);
     require(result.limbs == limbs(), "residues must be as wide as the modulus");
     return result;
+  }
+
+  static native::Weights weights(std::size_t n, const Array& magnitudes, const Flags& negative, int weight_bits) {
+    require(magnitudes.ndim() == 3 && negative.ndim() == 2, "weights must have three dimensions, signs two");
+    const std::size_t rows = magnitudes.shape(0);
+    require(static_cast<std::size_t>(magnitudes.shape(1)) == n && static_cast<std::size_t>(negative.shape(1)) == n &&
+                static_cast<std::size_t>(negative.shape(0)) == rows,
+            "weights and signs must have one column per base");
+    require(weight_bits >= 0, "weight_bits must not be negative");
+    const auto width = static_cast<std::size_t>(magnitudes.shape(2));
+    return {{magnitudes.data(), width, static_cast<int>(width)}, negative.data(), rows, weight_bits};
   }
 
   template <class Work>
@@ -189,8 +207,12 @@ PYBIND11_MODULE(_native, module) {
       .def("power", &Modulus::power, py::arg("bases").noconvert(), py::arg("exponents").noconvert(), py::arg("exponent_bits"),
            py::arg("secret"))
       .def("product", &Modulus::product, py::arg("a").noconvert(), py::arg("starts").noconvert())
-      .def("multi_power", &Modulus::multi_power, py::arg("bases").noconvert(), py::arg("magnitudes").noconvert(),
-           py::arg("negative").noconvert(), py::arg("weight_bits"));
+      .def("bucket_powers", &Modulus::bucket_powers, py::arg("bases").noconvert(), py::arg("magnitudes").noconvert(),
+           py::arg("negative").noconvert(), py::arg("weight_bits"))
+      .def("table_powers", &Modulus::table_powers, py::arg("bases").noconvert(), py::arg("inverses").noconvert(),
+           py::arg("magnitudes").noconvert(), py::arg("negative").noconvert(), py::arg("weight_bits"))
+      .def("prefers_tables", &Modulus::prefers_tables, py::arg("n"), py::arg("rows"), py::arg("weight_bits"),
+           py::arg("any_negative"));
   py::class_<FixedBase>(module, "FixedBase")
       .def(py::init<const Modulus&, const Array&, const Array&, int, int>(), py::arg("modulus"),
            py::arg("base").noconvert(), py::arg("inverse").noconvert(), py::arg("exponent_bits"), py::arg("tables"))

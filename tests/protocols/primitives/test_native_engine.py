@@ -211,11 +211,27 @@ def test_dot_products_of_many_terms(path: str, terms: int) -> None:
 
 
 @each_path
+@pytest.mark.parametrize(("terms", "rows"), [(1, 1), (3, 40), (30, 9), (200, 3)])
+@pytest.mark.parametrize("signed", [False, True])
+def test_matrix_products_of_few_bases(path: str, terms: int, rows: int, signed: bool) -> None:
+    root = (1 << 107) - 1
+    value = root * root
+    modulus = native(path, value, root)
+    rng = np.random.default_rng(terms)
+    a = [int.from_bytes(rng.bytes(26), "little") % value or 1 for _ in range(terms)]
+    weights = rng.integers(0, 1 << 20, (rows, terms))
+    signs = rng.integers(0, 2 if signed else 1, (rows, terms)).astype(bool)
+    result = modulus.multi_power(to_limbs(a, modulus.limbs), weights.astype(np.uint64)[:, :, None], signs)
+    expected = np.where(signs, -weights, weights).tolist()
+    assert from_limbs(result) == [product([pow(x, w, value) for x, w in zip(a, row, strict=True)], value) for row in expected]
+
+
+@each_path
 def test_a_base_without_inverse_is_refused_where_its_weight_is_negative(path: str) -> None:
     modulus = native(path, 15 * 15, 15)
     bases, weights = to_limbs([2, 3], modulus.limbs), np.ones((1, 2, 1), dtype=np.uint64)
     assert from_limbs(modulus.multi_power(bases, weights, np.array([[True, False]]))) == [3 * pow(2, -1, 225) % 225]
-    with pytest.raises(ParameterError, match="no inverse"):
+    with pytest.raises(ParameterError, match="row 1 has a negative weight and no inverse"):
         modulus.multi_power(bases, weights, np.array([[False, True]]))
 
 
