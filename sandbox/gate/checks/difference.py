@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from sandbox.gate.history.comparable import earlier
 from sandbox.gate.history.domains import BeyondModel
 from sandbox.gate.history.judge import Judge
+from sandbox.gate.history.nearby import nearby
 from sandbox.model.decision import Verdict
 from sandbox.model.plan import GateRules
 from sandbox.model.product import ReleaseRecord
@@ -41,14 +42,18 @@ def check(candidate: ReleaseRecord, history: Sequence[ReleaseRecord], *, rules: 
     standing = [(position, count) for position, cell in enumerate(candidate.cells) for count in cell.counts]
     if _repeats(candidate, past):
         return Answer(remark=f"{remark}; all of it was released before")
+    records = (*past, candidate)
     try:
-        judge = Judge((*past, candidate), k=rules.min_difference)
+        judge = Judge(records, k=rules.min_difference)
+        close = nearby(records, k=rules.min_difference)
     except BeyondModel as limit:
         everything: dict[tuple[int, int], Verdict] = {
             (position, count.aggregate): "inconclusive" for position, count in standing
         }
         return Answer(refused=everything, remark=f"{remark}; the difference to them cannot be decided: {limit}")
-    return Answer(refused=judge.refused(standing), remark=remark)
+    refused: dict[tuple[int, int], Verdict] = dict.fromkeys(close, "fail")
+    rest = [(position, count) for position, count in standing if (position, count.aggregate) not in close]
+    return Answer(refused=refused | judge.refused(rest), remark=remark)
 
 
 def _repeats(candidate: ReleaseRecord, past: Sequence[ReleaseRecord]) -> bool:

@@ -12,7 +12,7 @@ from sandbox.model.decision import Verdict
 from sandbox.model.product import ReleasedCount, ReleaseRecord
 
 _Measure = tuple[str, str]
-_Population = tuple[int, int, _Measure | None]
+Population = tuple[int, int, _Measure | None]
 _Told = tuple[_Measure, frozenset[int]]
 
 
@@ -28,7 +28,7 @@ class Judge:
         self._k = k
         self._budget = Budget()
         self._one_row_per_key = all(recorded.input.unique for record in records for recorded in record.inputs)
-        self._columns, self._doubt = _columns(records, atoms_of(records))
+        self._columns, self._doubt = columns_of(records, atoms_of(records))
         self._told: dict[_Told, frozenset[str]] = {}
         self._counts = self._space(frozenset())
         self._amounts: dict[_Measure, RowSpace] = {}
@@ -104,7 +104,7 @@ class Judge:
         return RowSpace(k=self._k, one_row_per_key=self._one_row_per_key, doubt=self._doubt, budget=self._budget, empty=empty)
 
     def _population(self, number: int, position: int, count: ReleasedCount) -> tuple[_Measure | None, Released]:
-        measure = _measure(self._records[number], count.aggregate)
+        measure = measure_of_aggregate(self._records[number], count.aggregate)
         return measure, Released(
             columns=self._columns.get((number, position, measure), frozenset()),
             rows=count.rows,
@@ -113,7 +113,8 @@ class Judge:
         )
 
 
-def _measure(record: ReleaseRecord, aggregate: int) -> _Measure | None:
+def measure_of_aggregate(record: ReleaseRecord, aggregate: int) -> _Measure | None:
+    """Return (asset, column) of what an aggregate is of; None for COUNT(*) and COUNT(DISTINCT key)."""
     entry = record.aggregates[aggregate]
     if entry.input is None or entry.measure is None:
         return None
@@ -121,15 +122,15 @@ def _measure(record: ReleaseRecord, aggregate: int) -> _Measure | None:
     return source.asset, source.measures[entry.measure].column
 
 
-def _columns(
+def columns_of(
     records: Sequence[ReleaseRecord], atoms: Sequence[Atom]
-) -> tuple[dict[_Population, frozenset[int]], dict[int, int]]:
+) -> tuple[dict[Population, frozenset[int]], dict[int, int]]:
     """Return each population's columns, and each column's doubt: atoms that no population tells apart are one column."""
     asked: dict[tuple[int, int], set[_Measure | None]] = {}
     for number, record in enumerate(records):
         for position, cell in enumerate(record.cells):
-            asked[number, position] = {_measure(record, count.aggregate) for count in cell.counts}
-    numbers: dict[frozenset[_Population], int] = {}
+            asked[number, position] = {measure_of_aggregate(record, count.aggregate) for count in cell.counts}
+    numbers: dict[frozenset[Population], int] = {}
     doubt: dict[int, int] = {}
     for atom in atoms:
         populations = frozenset(
@@ -141,7 +142,7 @@ def _columns(
         )
         column = numbers.setdefault(populations, len(numbers))
         doubt[column] = min(atom.doubt, doubt.get(column, atom.doubt))
-    columns: dict[_Population, set[int]] = {}
+    columns: dict[Population, set[int]] = {}
     for populations, column in numbers.items():
         for population in populations:
             columns.setdefault(population, set()).add(column)
