@@ -28,6 +28,7 @@ from sandbox.model.plan import Parameters, Plan
 from sandbox.model.policy import Policy
 from sandbox.node.gate import Proceedings, publish, write_evidence
 from sandbox.node.manager import ManagerNode, refusal
+from sandbox.node.progress import notebook_progress
 from sandbox.node.provider import Contribution, ProviderNode, require_logged
 from sandbox.node.session import Clockwork, OnProgress, run_session, signed_transcripts
 from sandbox.node.workspace import Clock, Workspace, utc_now, write_atomically
@@ -238,9 +239,9 @@ class Embedded:
     ) -> Product:
         """Compute a plan on ciphertext and return what the gate released.
 
-        on_progress(step, done, total) is told of every chunk; on_frame(sender, recipient, frame) of every frame. is_stopped is
-        asked a few times a second. Raises Denied, SourceError, Withheld, PeerError, Cancelled; a use is given back unless the
-        gate has judged.
+        on_progress(step, done, total) is told of every chunk; without it, a line in a Jupyter cell shows them.
+        on_frame(sender, recipient, frame) is told of every frame. is_stopped is asked a few times a second. Raises Denied,
+        SourceError, Withheld, PeerError, Cancelled; a use is given back unless the gate has judged.
         """
         question = _plan(plan)
         task, decision = self.manager.begin(question, grant)
@@ -248,7 +249,7 @@ class Embedded:
         def stopped() -> bool:
             return (is_stopped is not None and is_stopped()) or self.manager.is_revoked(grant)
 
-        clockwork = Clockwork(on_progress=on_progress, is_stopped=stopped)
+        clockwork = Clockwork(on_progress=on_progress or notebook_progress(), is_stopped=stopped)
         try:
             proceedings, result = self._compute(task, decision, grant, clockwork, on_frame)
         except BaseException as error:

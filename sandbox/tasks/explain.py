@@ -10,6 +10,7 @@ from protocols.disclosure import Disclosure
 from sandbox.model.decision import Decision
 from sandbox.model.plan import Plan
 from sandbox.planning import Fragment, Line, describe, fragment
+from sandbox.tasks.product import html_table
 from sandbox.tasks.protocol import join_params
 
 POINT_BYTES = 64
@@ -69,7 +70,32 @@ class Explanation:
         return "\n".join("\n".join((title, *lines)) for title, lines in sections)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.text())}</pre>"
+        verdict = "allowed" if self.decision.allowed else "DENIED"
+        judged = [(item.check, item.verdict, item.message) for item in self.decision.findings]
+        refused = [finding for finding in judged if finding[1] != "pass"]
+        learned = [
+            (item.who, item.about, "by design" if item.visibility == "by_design" else "only if they collude")
+            for item in self.disclosure.learned
+        ]
+        cost = [(item.provider, str(item.ciphertexts), str(item.hops), str(item.bytes_per_row)) for item in self.cost]
+        terms = html_table(("check", "verdict", "message"), judged)
+        title = f"Owners' terms: {verdict}; {len(judged) - len(refused)} of {len(judged)} checks pass"
+        parts = [
+            html_table(
+                ("question", "purpose", "plan"), [(self.plan.title, self.plan.purpose, self.digest())], caption="Question"
+            ),
+            html_table(("step", "who", "what"), [(x.step, x.subject, x.text) for x in self.lines], caption="Steps"),
+            html_table(("who", "learns", "when"), learned, caption="Who learns what"),
+            html_table(
+                ("protocol", "adversary", "assumptions"),
+                [(self.disclosure.protocol, self.disclosure.adversary, "; ".join(self.disclosure.assumptions))],
+                caption="Protocol",
+            ),
+            html_table(("provider", "ciphertexts a row", "hops", "bytes a row"), cost, caption="Cost"),
+            html_table(("check", "verdict", "message"), refused, caption="Not allowed") if refused else "",
+            f"<details><summary>{html.escape(title)}</summary>{terms}</details>",
+        ]
+        return "".join(parts)
 
     def __repr__(self) -> str:
         verdict = "allowed" if self.decision.allowed else "denied"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 import io
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.model.decision import Finding
+from sandbox.model.expression import Literal
 from sandbox.model.product import ProductCard, WithheldCell
 
 if TYPE_CHECKING:
@@ -16,6 +18,36 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MARKS = {"BELOW_K": "·k", "DOMINANCE": "·d", "SECONDARY": "·s", "DIFFERENCE": "·h", "RARE_GROUP": "·r", "NO_VALUES": "null"}
+LEGEND = {
+    "BELOW_K": "fewer people than the rules ask for are behind it",
+    "DOMINANCE": "one or two contributors make up too much of it",
+    "SECONDARY": "beside another released number it would tell of too few people",
+    "DIFFERENCE": "with earlier releases it would single out too few people, or that could not be ruled out",
+    "RARE_GROUP": "its provider removed the group before the join, since too few people have it",
+    "NO_VALUES": "there is no value to aggregate; this is SQL's NULL, nothing is withheld",
+}
+
+
+class Findings(tuple[Finding, ...]):
+    """Findings as a tuple that Jupyter shows as a table."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return html_table(("check", "verdict", "message"), [(item.check, item.verdict, item.message) for item in self])
+
+
+class WithheldCells(tuple[WithheldCell, ...]):
+    """Withheld cells as a tuple that Jupyter shows as a table."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (", ".join(_label(label) for label in item.labels) or "all rows", item.column, item.reason, LEGEND[item.reason])
+            for item in self
+        ]
+        return html_table(("cell", "column", "reason", "meaning"), rows)
 
 
 class Product:
@@ -34,14 +66,14 @@ class Product:
         self._arrow_file = arrow_file
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> Findings:
         """What each check found, passes included."""
-        return self.card.findings
+        return Findings(self.card.findings)
 
     @property
-    def withheld(self) -> tuple[WithheldCell, ...]:
+    def withheld(self) -> WithheldCells:
         """Every NULL that the gate put there, with its reason."""
-        return self.card.withheld
+        return WithheldCells(self.card.withheld)
 
     def to_arrow(self) -> pa.Table:
         """Return the released rows as a pyarrow.Table."""
@@ -84,14 +116,50 @@ class Product:
 
     def _repr_html_(self) -> str:
         names, lines = self.rendered()
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
-        note = f"{len(self.card.withheld)} cells withheld" if self.card.withheld else "no cell withheld"
-        title = html.escape(self.card.title)
-        return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{note}</p>"
+        reasons = sorted({mark.reason for mark in self.card.marks})
+        legend = "".join(
+            f"<li><b>{_escaped(MARKS[reason])}</b> {reason}: {_escaped(LEGEND[reason])}</li>" for reason in reasons
+        )
+        removed = [
+            (item.asset, item.keys, item.rows, item.groups)
+            for item in self.card.dropped
+            if (item.keys, item.rows, item.groups) != ("0", "0", "0")
+        ]
+        parts = [
+            html_table(names, lines, caption=self.card.title),
+            f"<p>{self.card.rows} rows, {self._withheld_note()}</p>",
+            f"<ul>{legend}</ul>" if legend else "",
+            self.findings._repr_html_(),
+        ]
+        if removed:
+            note = "Removed before the join, since too few people share the pattern of groups"
+            parts.append(html_table(("asset", "keys", "rows", "whole groups"), removed, caption=note))
+        return "".join(parts)
+
+    def _withheld_note(self) -> str:
+        count = len(self.card.withheld)
+        return f"{count} numbers withheld" if count > 1 else "1 number withheld" if count else "no number withheld"
 
     def __repr__(self) -> str:
         return f"<Product {self.id}: {self.card.rows} rows, {len(self.card.withheld)} cells withheld>"
+
+
+def html_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "") -> str:
+    """Return a table as HTML, every text escaped."""
+    head = "".join(f'<th style="text-align:left">{_escaped(name)}</th>' for name in headers)
+    lines = ("".join(f'<td style="text-align:left">{_escaped(cell)}</td>' for cell in row) for row in rows)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    title = f"<caption>{_escaped(caption)}</caption>" if caption else ""
+    return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _escaped(text: str) -> str:
+    """Escape mark-up; whatever does not print (controls, marks that reverse text) is shown by its code."""
+    return html.escape("".join(char if char.isprintable() else ascii(char)[1:-1] for char in text))
+
+
+def _label(label: Literal) -> str:
+    return "null" if label.type == "null" else label.value
 
 
 def _whole_numbers(values: list[Any]) -> bool:
