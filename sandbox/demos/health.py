@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
-import tomllib
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from sandbox.catalogue import TableDefinition, table
 from sandbox.demos import data
 from sandbox.demos.result import DemoResult
+from sandbox.demos.stage import answer, job_options, new_directory, read_job, set_terms
 from sandbox.demos.trials import differencing, tampering
 from sandbox.embedded import Embedded
-from sandbox.errors import StateError
-from sandbox.model.policy import policy_from_toml
 from sandbox.node.session import OnProgress
 
 OPERATOR = "city-health-operator"
 MANAGER = "data-bureau"
+ASSETS = ("registry.patients", "lab.measurements", "hospital.events")
 DIFFERENCING = """
 SELECT p.male AS sex, COUNT(DISTINCT p.id) AS patients
 FROM registry.patients p
@@ -62,14 +59,7 @@ def definitions(patients: int | None = None) -> dict[str, dict[str, TableDefinit
 
 def job() -> dict[str, Any]:
     """Return the demo's question as its job file states it."""
-    return tomllib.loads(resources.files(__package__).joinpath("health.toml").read_text(encoding="utf-8"))
-
-
-def set_terms(network: Embedded, *assets: str) -> None:
-    """Set the owners' terms that this package ships."""
-    folder = resources.files(__package__).joinpath("terms")
-    for name in assets:
-        network.set_policy(policy_from_toml(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8"), version=1))
+    return read_job("health")
 
 
 def run(
@@ -86,40 +76,14 @@ def run(
     """
     directory = new_directory(out, "health")
     question = job()
-    options = {name: question[name] for name in ("title", "purpose", "profile", "recipients")}
     with Embedded.create(
         directory / "workspace", definitions(rows), operator=OPERATOR, manager=MANAGER, terms="written"
     ) as network:
-        set_terms(network, "registry.patients", "lab.measurements", "hospital.events")
-        explanation = network.explain(question["sql"], key_bits=key_bits, **options)
-        grant = network.approve(explanation, calls=2)
-        product = network.run(explanation, grant=grant, on_progress=on_progress)
+        set_terms(network, *ASSETS)
+        answered = answer(network, question, key_bits, directory / "bundle", on_progress)
         trust = network.write_trust(directory / "trust.toml")
-        bundle = product.bundle(directory / "bundle")
         trials = (
-            differencing(network, DIFFERENCING, {**options, "key_bits": key_bits}, on_progress),
-            tampering(bundle, trust),
+            differencing(network, DIFFERENCING, job_options(question, key_bits), on_progress, differs_by="people"),
+            tampering(answered.bundle, trust),
         )
-    return DemoResult(
-        explanation=explanation,
-        product=product,
-        seconds=product.seconds,
-        directory=directory,
-        bundle=bundle,
-        trust=trust,
-        trials=trials,
-    )
-
-
-def new_directory(out: Path | None, name: str) -> Path:
-    """Return the directory of a demo, made where it is missing. Raises StateError if it holds anything."""
-    if out is None:
-        return Path(tempfile.mkdtemp(prefix=f"sandbox-demo-{name}-"))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        occupied = any(out.iterdir())
-    except OSError as error:
-        raise StateError(f"{out} cannot be used ({error.strerror}); choose another directory") from None
-    if occupied:
-        raise StateError(f"{out} is not empty; choose a new directory")
-    return out
+    return DemoResult(answers=(answered,), directory=directory, trust=trust, trials=trials)

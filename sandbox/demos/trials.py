@@ -15,8 +15,10 @@ from sandbox.model.decision import Finding
 from sandbox.node.session import OnProgress
 
 
-def differencing(network: Embedded, sql: str, options: dict[str, Any], on_progress: OnProgress | None) -> Trial:
-    """Ask a second question whose answer would differ from the first by a few people; return what the gate said.
+def differencing(
+    network: Embedded, sql: str, options: dict[str, Any], on_progress: OnProgress | None, *, differs_by: str
+) -> Trial:
+    """Ask a question whose answer would differ from an earlier one by a few of something; return what the gate said.
 
     Raises StateError if the gate released everything: then the demo shows nothing.
     """
@@ -30,11 +32,11 @@ def differencing(network: Embedded, sql: str, options: dict[str, Any], on_progre
         if not product.withheld:
             raise StateError("the differencing question was answered in full; the gate's history check did not see it")
         outcome = f"{len(product.withheld)} of its numbers withheld: " + _failed(product.findings)
-    return Trial(title="a second question that differs from the first by a few people", outcome=outcome)
+    return Trial(title=f"another question that differs from the first by a few {differs_by}", outcome=outcome)
 
 
 def tampering(bundle: Path, trust: Path) -> Trial:
-    """Change one digit of one released number in a copy of a bundle; return what the verifier says.
+    """Change one bit of the product in a copy of a bundle; return what the verifier says.
 
     Raises StateError if the verifier accepts it.
     """
