@@ -12,17 +12,34 @@ if TYPE_CHECKING:
     from sandbox.audit.verify import verify
     from sandbox.catalogue import table
     from sandbox.embedded import Embedded
+    from sandbox.errors import AuditError, Denied, QuestionError, SourceError, Withheld
     from sandbox.model.asset import KeyDomain
     from sandbox.tasks.product import Product
 
 _HOMES = {
     "Embedded": "sandbox.embedded",
+    "QuestionError": "sandbox.errors",
+    "AuditError": "sandbox.errors",
+    "Denied": "sandbox.errors",
+    "SourceError": "sandbox.errors",
+    "Withheld": "sandbox.errors",
     "KeyDomain": "sandbox.model.asset",
     "Product": "sandbox.tasks.product",
     "table": "sandbox.catalogue",
     "verify": "sandbox.audit.verify",
 }
-__all__ = ["Embedded", "KeyDomain", "Product", "table", "verify"]
+__all__ = [
+    "AuditError",
+    "Denied",
+    "Embedded",
+    "KeyDomain",
+    "Product",
+    "QuestionError",
+    "SourceError",
+    "Withheld",
+    "table",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:
