@@ -1,0 +1,231 @@
+"""`sandbox catalogue`: the providers' tables."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from sandbox.cli import console
+from sandbox.cli.console import JsonOption
+from sandbox.cli.place import WorkspaceOption, opened
+from sandbox.errors import UsageError
+
+if TYPE_CHECKING:
+    from sandbox.embedded import Embedded
+    from sandbox.model.asset import Asset, Column
+    from sandbox.node.registration import Registration
+
+app = console.group("Providers' tables: add, list, show, profile, classify, publish, cancel.")
+AssetArgument = Annotated[str, typer.Argument(metavar="ASSET", help="provider.table")]
+Pairs = list[str]
+
+
+@app.command("add")
+def add_asset(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A CSV, Parquet or DuckDB file; it is read in place.")],
+    *,
+    name: Annotated[str, typer.Option("--as", metavar="ASSET", help="provider.table")],
+    key: Annotated[Pairs, typer.Option("--key", help="A column of the join key; repeat it for a key of several.")],
+    domain: Annotated[str | None, typer.Option("--domain", help="What the keys mean; tables of one domain join.")] = None,
+    unique: Annotated[bool, typer.Option("--unique", help="No key repeats; checked when a job runs.")] = False,
+    bounds: Annotated[Pairs | None, typer.Option("--bounds", help="COLUMN=LOW:HIGH, inclusive: a measure.")] = None,
+    codes: Annotated[Pairs | None, typer.Option("--codes", help="COLUMN=a,b,c: all its values, to group by.")] = None,
+    scale: Annotated[Pairs | None, typer.Option("--scale", help="COLUMN=N: a measure counts in steps of 1/N.")] = None,
+    clip: Annotated[Pairs | None, typer.Option("--clip", help="COLUMN: values beyond its bounds move to them.")] = None,
+    role: Annotated[Pairs | None, typer.Option("--role", help="COLUMN=ROLE, such as sensitive.")] = None,
+    grade: Annotated[Pairs | None, typer.Option("--grade", help="COLUMN=GRADE, such as important.")] = None,
+    type_: Annotated[Pairs | None, typer.Option("--type", help="COLUMN=TYPE, where the file's own is not meant.")] = None,
+    encoding: Annotated[str | None, typer.Option("--encoding", help="Of a CSV file.")] = None,
+    delimiter: Annotated[str | None, typer.Option("--delimiter", help="Of a CSV file.")] = None,
+    table: Annotated[str | None, typer.Option("--table", help="The table inside a DuckDB file.")] = None,
+    publish: Annotated[bool, typer.Option("--publish", help="Publish it at once; else it is a draft.")] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Register a table at its provider's node. The rows stay where they are; columns that nothing names take no part."""
+    from sandbox.catalogue import table as define
+
+    provider, dot, short = name.partition(".")
+    if not dot or not provider or not short:
+        raise UsageError(f"--as {name[:80]!a} names no asset; write provider.table")
+    definition = define(
+        source,
+        key=key,
+        key_domain=domain,
+        unique=unique,
+        bounds={column: _range(column, text) for column, text in _pairs("--bounds", bounds)},
+        codes={column: _codes(text) for column, text in _pairs("--codes", codes)},
+        scales={column: _scale(column, text) for column, text in _pairs("--scale", scale)},
+        clip=clip or (),
+        roles=cast(Any, dict(_pairs("--role", role))),
+        grades=cast(Any, dict(_pairs("--grade", grade))),
+        types=cast(Any, dict(_pairs("--type", type_))),
+        encoding=encoding,
+        delimiter=delimiter,
+        table=table,
+    )
+    with opened(workspace) as network:
+        registration = _registration(network)
+        asset = registration.register(provider, short, definition)
+        if publish:
+            asset = registration.publish(asset.name)
+    _print_moved(asset, as_json=as_json)
+    if not as_json:
+        idle = [column.name for column in asset.columns if column.role == "unclassified"]
+        if idle:
+            console.say(f"unclassified, so they take no part: {', '.join(idle)}; see `sandbox catalogue classify {asset.name}`")
+
+
+@app.command("list")
+def list_assets(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """List every asset, drafts included."""
+    with opened(workspace) as network:
+        assets = _registration(network).assets()
+    if as_json:
+        console.emit({"assets": [_summary(asset) for asset in assets]})
+    elif not assets:
+        console.say("no table has been registered yet")
+    else:
+        rows = [
+            (asset.name, asset.version, asset.lifecycle, len(asset.columns), asset.key_domain.name, ", ".join(asset.key))
+            for asset in assets
+        ]
+        console.table(("asset", "version", "state", "columns", "key domain", "key"), rows, right=(1, 3))
+
+
+@app.command("show")
+def show_asset(asset: AssetArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Show what a provider declares about a table."""
+    with opened(workspace) as network:
+        found = _registration(network).asset(asset)
+    if as_json:
+        console.emit({"asset": found})
+        return
+    repeats = "no key repeats" if found.unique else "keys may repeat"
+    console.say(f"{found.name}, version {found.version}, {found.lifecycle}; key domain {found.key_domain.name}, {repeats}")
+    rows = [(column.name, column.type, column.role, column.grade, _range_text(column)) for column in found.columns]
+    console.table(("column", "type", "role", "grade", "declared values"), rows)
+
+
+@app.command("profile")
+def profile_asset(asset: AssetArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Count rows, missing and different values of a table, in declared bins; small counts are suppressed."""
+    with opened(workspace) as network:
+        found = _registration(network).profile(asset)
+    if as_json:
+        console.emit({"profile": found})
+        return
+    console.say(
+        f"{found.asset}, version {found.version}: {_count(found.rows)} rows; counts below {found.min_count} are not shown"
+    )
+    rows: list[tuple[object, ...]] = []
+    for column in found.columns:
+        rows.append((column.name, column.type, _count(column.missing), _count(column.distinct), "", ""))
+        rows += [("", "", "", "", item.label, _count(item.rows)) for item in column.bins]
+    console.table(("column", "type", "missing", "distinct", "bin", "rows"), rows, right=(2, 3, 5))
+
+
+@app.command("classify")
+def classify_asset(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A file, or a registered provider.table.")],
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose a role and a grade for each column. A person confirms them with `catalogue add --role --grade`."""
+    from sandbox.node.registration import proposals_for
+
+    if Path(source).is_file():
+        found = proposals_for(Path(source))
+    else:
+        with opened(workspace) as network:
+            found = _registration(network).proposals(source)
+    if as_json:
+        console.emit({"proposals": found})
+    else:
+        console.table(("column", "role", "grade", "why"), [(item.column, item.role, item.grade, item.reason) for item in found])
+
+
+@app.command("publish")
+def publish_asset(asset: AssetArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Publish a table: questions may name it from now on, as far as its terms allow."""
+    with opened(workspace) as network:
+        found = _registration(network).publish(asset)
+    _print_moved(found, as_json=as_json)
+
+
+@app.command("cancel")
+def cancel_asset(asset: AssetArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Cancel a table for ever. Its rows are not touched."""
+    with opened(workspace) as network:
+        found = _registration(network).cancel(asset)
+    _print_moved(found, as_json=as_json)
+
+
+def _registration(network: Embedded) -> Registration:
+    from sandbox.node.registration import Registration
+
+    return Registration(network.workspace, network.manager)
+
+
+def _print_moved(asset: Asset, *, as_json: bool) -> None:
+    if as_json:
+        console.emit({"asset": asset})
+    else:
+        console.say(f"{asset.name}, version {asset.version}, is {asset.lifecycle}")
+
+
+def _summary(asset: Asset) -> dict[str, object]:
+    return {
+        "name": asset.name,
+        "version": asset.version,
+        "lifecycle": asset.lifecycle,
+        "columns": [column.name for column in asset.columns],
+        "key": asset.key,
+        "key_domain": asset.key_domain.name,
+    }
+
+
+def _range_text(column: Column) -> str:
+    if column.codes is not None:
+        return ", ".join(code.value for code in column.codes)
+    if column.bounds is None:
+        return ""
+    return f"{column.bounds[0]} to {column.bounds[1]}, scale {column.scale}" + (", clipped" if column.clip else "")
+
+
+def _count(count: int | None) -> str:
+    return "·" if count is None else str(count)
+
+
+def _pairs(option: str, texts: Pairs | None) -> list[tuple[str, str]]:
+    found: dict[str, str] = {}
+    for text in texts or ():
+        column, equals, value = text.partition("=")
+        if not equals or not column or not value:
+            raise UsageError(f"{option} {text[:80]!a} is not of the form COLUMN=VALUE")
+        if column in found:
+            raise UsageError(f"{option} names {column[:80]!a} twice")
+        found[column] = value
+    return list(found.items())
+
+
+def _range(column: str, text: str) -> tuple[str, str]:
+    low, colon, high = text.partition(":")
+    if not colon or not low or not high:
+        raise UsageError(f"--bounds {column[:80]!a}: write LOW:HIGH, such as 0:120")
+    return low, high
+
+
+def _codes(text: str) -> tuple[str, ...]:
+    """A code that holds a comma stands in double quotes, as in a CSV line."""
+    return tuple(next(csv.reader([text])))
+
+
+def _scale(column: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"--scale {column[:80]!a}: write a whole number, such as 10") from None

@@ -1,0 +1,74 @@
+"""`sandbox demo`: a whole story on real data, from terms to evidence."""
+
+from __future__ import annotations
+
+import importlib
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sandbox.cli import console, views
+from sandbox.cli.console import JsonOption
+
+if TYPE_CHECKING:
+    from sandbox.demos.result import DemoResult
+
+
+class Story(StrEnum):
+    """The demos that there are."""
+
+    HEALTH = "health"
+    TRANSPORT = "transport"
+
+
+def run_demo(
+    story: Annotated[Story, typer.Argument(help="Which story.")],
+    out: Annotated[Path | None, typer.Option("--out", help="A new or empty directory; by default a temporary one.")] = None,
+    key_bits: Annotated[int, typer.Option("--key-bits", help="Size of the gate's Paillier key.")] = 3072,
+    rows: Annotated[int | None, typer.Option("--rows", min=1, help="Only so many rows; by default all.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a whole story on real data: a joint question, what was withheld and why, who learned what, the evidence.
+
+    Then a differencing question is refused, and a tampered bundle fails.
+    """
+    demo = importlib.import_module(f"sandbox.demos.{story.value}")
+    with console.progress(as_json=as_json) as on_progress:
+        result: DemoResult = demo.run(out=out, key_bits=key_bits, rows=rows, on_progress=on_progress)
+    if as_json:
+        console.emit(demo_document(result))
+    else:
+        show_demo(result)
+
+
+def demo_document(result: DemoResult) -> dict[str, Any]:
+    """Return a demo's result for machines."""
+    return views.product_document(result.product) | {
+        "disclosure": result.explanation.disclosure,
+        "seconds": result.seconds,
+        "trials": result.trials,
+        "directory": str(result.directory),
+        "bundle": str(result.bundle),
+        "trust": str(result.trust),
+    }
+
+
+def show_demo(result: DemoResult) -> None:
+    """Print a demo's result."""
+    console.say(result.explanation.plan.sql.strip())
+    console.say()
+    views.show_product(result.product)
+    console.say()
+    views.show_disclosure(result.explanation.disclosure)
+    console.say()
+    views.show_seconds(result.seconds)
+    for trial in result.trials:
+        console.say()
+        console.say(f"tried: {trial.title}")
+        console.say(f"  {trial.outcome}")
+    console.say()
+    console.say("check the evidence, on any machine:")
+    console.say(f"  sandbox audit verify {result.bundle} --trust {result.trust}")
+    console.say(f"everything is kept in {result.directory}")

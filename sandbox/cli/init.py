@@ -1,0 +1,47 @@
+"""`sandbox init`: a workspace, and an example to try it with."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sandbox.cli import console
+from sandbox.cli.console import JsonOption
+
+OPERATOR = "city-health-operator"
+MANAGER = "data-bureau"
+
+
+def init_workspace(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The workspace's directory; it is made where missing.")],
+    provider: Annotated[
+        list[str] | None, typer.Option("--provider", help="A provider; repeat it. By default those of the example.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a workspace: keys, parties, stores, a trust file, and an example with synthetic tables, terms and a job."""
+    from sandbox.cli.example import TABLES, write_example
+    from sandbox.embedded import Embedded
+    from sandbox.node.workspace import Workspace
+
+    names = tuple(dict.fromkeys(provider)) if provider else tuple(TABLES)
+    workspace = Workspace.create(directory, providers=names, operator=OPERATOR, manager=MANAGER)
+    with Embedded(workspace, terms="written") as network:
+        trust = network.write_trust(directory / "trust.toml")
+    commands = [] if provider else [f"cd {shlex.quote(str(directory))}", *write_example(directory / "example")]
+    if as_json:
+        parties = {name: party.roles for name, party in workspace.parties.items()}
+        console.emit({"workspace": str(directory), "trust": str(trust), "parties": parties, "next": commands})
+        return
+    console.say(f"{directory} is a workspace: operator {OPERATOR}, manager {MANAGER}, providers {', '.join(names)}")
+    console.say(f"{trust} is what an auditor may believe, once checked")
+    if commands:
+        console.say("the example's tables are synthetic; paste these lines to try it:")
+        console.say()
+        for command in commands:
+            console.say(command)
+    else:
+        console.say("next: `sandbox catalogue add SOURCE --as provider.table --key COLUMN`")

@@ -1,0 +1,84 @@
+"""Where a command works: the workspace, and the files that people write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sandbox.errors import DocumentError, NotFound, UsageError
+
+if TYPE_CHECKING:
+    from sandbox.embedded import Embedded
+    from sandbox.model.job import Job
+    from sandbox.tasks.explain import Explanation
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace", "-w", help="The workspace; by default the current directory or its nearest parent that is one."
+    ),
+]
+JobArgument = Annotated[Path, typer.Argument(metavar="JOB", help="The question: a job.toml.")]
+MAX_FILE_BYTES = 1 << 20
+
+
+def find_workspace(given: Path | None) -> Path:
+    """Return the workspace's directory. Raises NotFound."""
+    if given is not None:
+        return given
+    here = Path.cwd()
+    for directory in (here, *here.parents):
+        if (directory / "network.json").is_file():
+            return directory
+    raise NotFound(f"{here} is in no workspace; make one with `sandbox init DIR`, or name one with --workspace")
+
+
+@contextmanager
+def opened(given: Path | None) -> Iterator[Embedded]:
+    """Yield the network of a workspace. Raises NotFound, or StateError if another process has it."""
+    from sandbox.embedded import Embedded
+
+    with Embedded.open(find_workspace(given)) as network:
+        yield network
+
+
+def read_text(path: Path) -> str:
+    """Return a small UTF-8 file's text. Raises NotFound, UsageError for what is no such file, DocumentError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise NotFound(f"there is no file {str(path)!a}") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a path"
+        raise UsageError(f"the file {str(path)!a} cannot be read: {reason}") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise DocumentError(f"{str(path)!a} is larger than {MAX_FILE_BYTES} bytes")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DocumentError(f"{str(path)!a} is not UTF-8 text; save it as UTF-8") from None
+
+
+def read_job(path: Path) -> Job:
+    """Return the job that a file states. Raises NotFound, DocumentError that names the field."""
+    from sandbox.model.job import job_from_toml
+
+    return job_from_toml(read_text(path), what=ascii(path.name)[1:-1])
+
+
+def explain(network: Embedded, job: Job) -> Explanation:
+    """Return a job's explanation. Raises QuestionError with the place in the text."""
+    return network.explain(
+        job.sql,
+        purpose=job.purpose,
+        profile=job.profile,
+        title=job.title,
+        recipients=job.recipients,
+        key_bits=job.parameters.key_bits,
+        noise=job.parameters.noise,
+    )

@@ -1,0 +1,77 @@
+"""Job: a question as an operator writes it down, read strictly from `job.toml`."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Literal as OneOf
+
+import msgspec
+
+from sandbox.errors import DocumentError
+from sandbox.model.canonical import Document
+from sandbox.model.party import check_distinct
+
+MAX_JOB_CHARACTERS = 1 << 18
+SMALLEST_KEY, LARGEST_KEY = 2048, 8192
+MAX_TITLE = 200
+
+
+class JobParameters(Document, frozen=True, kw_only=True):
+    """Cryptographic parameters of a job: the gate's Paillier key and its noise."""
+
+    key_bits: int = 3072
+    noise: OneOf["djn", "subgroup"] = "djn"
+
+    def __post_init__(self) -> None:
+        if not SMALLEST_KEY <= self.key_bits <= LARGEST_KEY or self.key_bits % 2:
+            raise DocumentError(
+                f"parameters.key_bits: {self.key_bits} is not an even number of bits in {SMALLEST_KEY}..{LARGEST_KEY}"
+            )
+
+
+class Job(Document, frozen=True, kw_only=True):
+    """A question with all that it needs to be judged. What it names is looked up when it is compiled."""
+
+    title: str
+    purpose: str
+    profile: str
+    recipients: tuple[str, ...]
+    sql: str
+    parameters: JobParameters = JobParameters()
+
+    def __post_init__(self) -> None:
+        if not self.title.strip() or not self.title.isprintable() or len(self.title) > MAX_TITLE:
+            raise DocumentError(f"title: one line of 1 to {MAX_TITLE} printable characters")
+        for field in ("purpose", "profile", "sql"):
+            if not getattr(self, field).strip():
+                raise DocumentError(f"{field}: is empty")
+        if not self.recipients:
+            raise DocumentError("recipients: name at least one")
+        check_distinct(self.recipients, field="recipients")
+
+
+def job_from_toml(text: str, *, what: str = "job.toml") -> Job:
+    """Return the job that a TOML text states. Raises DocumentError that names the field, or the line."""
+    if len(text) > MAX_JOB_CHARACTERS:
+        raise DocumentError(f"{what} has {len(text)} characters; the limit is {MAX_JOB_CHARACTERS}")
+    try:
+        fields = tomllib.loads(text)
+    except RecursionError:
+        raise DocumentError(f"{what} is nested too deeply") from None
+    except ValueError as error:
+        raise DocumentError(f"{what} is not TOML: {_printable(str(error))}") from None
+    try:
+        return msgspec.convert(fields, Job)
+    except msgspec.ValidationError as error:
+        raise DocumentError(f"{what}: {_named(str(error))}") from None
+
+
+def _named(problem: str) -> str:
+    """Say `sql: Expected …` for msgspec's `Expected … - at `$.sql``."""
+    found = re.fullmatch(r"(.*) - at `\$\.?(.*)`", problem, re.DOTALL)
+    return _printable(f"{found[2]}: {found[1]}" if found and found[2] else problem)
+
+
+def _printable(message: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in message[:300])
