@@ -124,9 +124,10 @@ def read_file(path: Path, limit: int) -> bytes:
         raise AuditError("the file is missing", place=place, kind="incomplete") from None
     except OSError as error:
         raise AuditError(f"the file cannot be read: {error.strerror}", place=place, kind="incomplete") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise AuditError("this is not a plain file", place=place)
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise AuditError("this is not a plain file", place=place)
         data = file.read(limit + 1)
     if len(data) > limit:
         raise AuditError(f"the file is larger than {limit} bytes", place=place)

@@ -88,6 +88,8 @@ def citations(case: Case) -> str:
             check_cited_kinds(event, (case.events[at].kind for at in cited))
         except DocumentError as error:
             raise AuditError(str(error), place=case.places[position]) from None
+        if any(event.time + SKEW < case.events[at].time for at in cited):
+            raise AuditError("it is dated before an event that it cites", place=case.places[position])
         _check_task(case, position)
     release = case.only("product.released")
     reached, waiting = {release}, [release]
@@ -103,7 +105,7 @@ def citations(case: Case) -> str:
 
 
 def log_before_effect(case: Case) -> str:
-    """Whoever acted had seen, cosigned by a quorum, what it relied on."""
+    """Whoever acted had seen, cosigned by a quorum, what it relied on, and is not dated before that."""
     acted = [position for position, event in enumerate(case.events) if event.checkpoint is not None]
     for position in acted:
         event, place = case.events[position], case.places[position]
@@ -113,6 +115,8 @@ def log_before_effect(case: Case) -> str:
         size = seen.checkpoint.size
         if size > case.log_index(position):
             raise AuditError(f"it relied on size {size}, which already holds it", place=place)
+        if event.time + SKEW < seen.quorum_time(case.trust.log.quorum):
+            raise AuditError("it is dated before the witnesses cosigned what it relied on", place=place)
         for name in event.cites:
             if case.log_index(case.positions[name]) >= size:
                 cited = case.places[case.positions[name]]

@@ -14,7 +14,14 @@ from typing import Self
 
 from sandbox.audit.files import DiskFiles, Files, FolderLock, replace_file
 from sandbox.audit.merkle import EMPTY_ROOT, consistency_proof, inclusion_proof, leaf_hash
-from sandbox.audit.note import Checkpoint, open_checkpoint, sign_checkpoint, verify_cosignature_line, with_cosignatures
+from sandbox.audit.note import (
+    Checkpoint,
+    SignedCheckpoint,
+    open_checkpoint,
+    sign_checkpoint,
+    verify_cosignature_line,
+    with_cosignatures,
+)
 from sandbox.audit.receipt import CosignRequest, WitnessLink, encode_hashes
 from sandbox.audit.tiles import TileStore, check_entries
 from sandbox.audit.trust import LogTrust
@@ -22,6 +29,27 @@ from sandbox.errors import AuditError, LinkError, NotFound, StateError, UsageErr
 from sandbox.model.canonical import parse
 from sandbox.model.evidence import EarlierCheckpoint, LogEntry, LogEvidence, Receipt, SignedEvent
 from sandbox.model.signature import PrivateIdentity
+
+COSIGNED = "checkpoint.cosigned"
+
+
+def read_log(folder: Path, trust: LogTrust) -> tuple[SignedCheckpoint, tuple[bytes, ...]]:
+    """Return a log folder's last cosigned checkpoint and its entries, without a key or a lock: for auditors, and copies.
+
+    Every entry is checked against its leaf hash, and all of them against the root; the quorum is the caller's to require.
+    Raises NotFound, or AuditError that names the file or the entry.
+    """
+    files = DiskFiles()
+    try:
+        note = files.read(folder / COSIGNED).decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        raise NotFound(f"{str(folder)!a} holds no log that a witness has cosigned") from None
+    signed = open_checkpoint(note, trust, place="the log's cosigned checkpoint")
+    size, store = signed.checkpoint.size, TileStore(folder, files)
+    leaves = list(store.load(size))
+    if store.root() != signed.checkpoint.root:
+        raise AuditError("the stored hashes do not lead to the signed root", place=f"log of {size} entries")
+    return signed, tuple(store.entry(index, size) for index in range(len(leaves)))
 
 
 class LogKeeper:
@@ -95,12 +123,15 @@ class LogKeeper:
         """Ask every witness that has not cosigned the last checkpoint. Raises AuditError if one saw more, or refuses."""
         with self._guard:
             self._require_usable()
+            before = len(self._cosignatures)
             for witness in self._witnesses:
                 if witness.name not in self._cosignatures:
                     try:
                         self._ask(witness)
                     except LinkError:
                         continue
+            if len(self._cosignatures) > before:
+                self._keep_cosignatures()
 
     def receipt(self, index: int) -> Receipt:
         """Return the receipt of an entry towards the last checkpoint. Raises AuditError if there is no such entry."""
@@ -200,6 +231,14 @@ class LogKeeper:
         self._checkpoint = Checkpoint(origin=self._trust.origin, size=self._store.size, root=self._store.root())
         self._cosignatures = {}
         self._usable = True
+
+    def _keep_cosignatures(self) -> None:
+        """For readers of the folder; the keeper itself asks again after a restart."""
+        try:
+            replace_file(self._files, self._folder / COSIGNED, self.note.encode())
+        except OSError as error:
+            self._usable = False
+            raise StateError(f"the log cannot be written ({error.strerror or error}); open it again") from None
 
     def _ask(self, witness: WitnessLink) -> None:
         seen, size = witness.last_size(), self._checkpoint.size

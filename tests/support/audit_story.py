@@ -198,7 +198,9 @@ class Story:
     def _changed(self, name: str, document: Any) -> Any:
         return self.changes.get(name, same)(document)
 
-    def _event(self, kind: Any, party: str, *, checkpoint: Receipt | None = None, task: str = TASK, **fields: Any) -> SignedEvent:
+    def _event(
+        self, kind: Any, party: str, *, checkpoint: Receipt | None = None, task: str = TASK, **fields: Any
+    ) -> SignedEvent:
         digest = None
         if checkpoint is not None:
             digest = open_checkpoint(checkpoint.checkpoint, self.network.trust.log).checkpoint.digest()
@@ -215,9 +217,7 @@ class Story:
         return receipts
 
     def _grant(self, plan: Plan) -> SignedGrant:
-        asked = request_grant(
-            plan, id="grant-1", authoriser="manager", calls=3, not_before=NOW - HOUR, expires=NOW + 24 * HOUR
-        )
+        asked = request_grant(plan, id="grant-1", authoriser="manager", calls=3, not_before=NOW - HOUR, expires=NOW + 24 * HOUR)
         signed = msgspec.structs.replace(asked, grant=self._changed("grant", asked.grant))
         for name in signed.grant.signers:
             signed = signed.sign(name, KEYS[name])

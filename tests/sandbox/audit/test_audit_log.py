@@ -16,7 +16,7 @@ import pytest
 from support.audit_story import KEYS, Network, trust
 
 from sandbox.audit.files import DiskFiles
-from sandbox.audit.log import LogKeeper
+from sandbox.audit.log import LogKeeper, read_log
 from sandbox.audit.merkle import verify_consistency
 from sandbox.audit.receipt import CosignRequest, require_receipt
 from sandbox.audit.tiles import TileStore, pack_entries, tile_path, unpack_entries
@@ -124,6 +124,20 @@ def test_only_one_keeper_at_a_time(network: Network, tmp_path: Path) -> None:
     network.open_log()
 
 
+def test_an_auditor_reads_the_folder_without_a_key(network: Network, tmp_path: Path) -> None:
+    network.log.append(entries(0, 300))
+    signed, found = read_log(tmp_path / "log", LOG)
+    assert list(found) == entries(0, 300)
+    assert sorted(signed.cosigned) == ["auditor", "lab", "registry"]
+    with pytest.raises(NotFound):
+        read_log(tmp_path / "nothing", LOG)
+    bundle = tmp_path / "log" / "tile" / "entries" / "000"
+    bundle.write_bytes(bundle.read_bytes().replace(b"entry 7", b"entry 8", 1))
+    with pytest.raises(AuditError) as caught:
+        read_log(tmp_path / "log", LOG)
+    assert caught.value.place == "log entry 7"
+
+
 def test_another_key_is_not_the_logs(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         LogKeeper(tmp_path / "log", trust=LOG, identity=PrivateIdentity.generate())
@@ -215,7 +229,17 @@ class Crash(BaseException):
     """The process ends here."""
 
 
-class FailingFiles(DiskFiles):
+class QuickFiles(DiskFiles):
+    """Files as a killed process leaves them; what only a power failure loses is not waited for."""
+
+    def write(self, path: Path, data: bytes) -> None:
+        path.write_bytes(data)
+
+    def sync_directory(self, path: Path) -> None:
+        return
+
+
+class FailingFiles(QuickFiles):
     """Fails at the n-th change of the disk: `before` nothing persists, `torn` half of a write does, `after` all of it does."""
 
     def __init__(self, at: int, mode: str, error: Callable[[], BaseException]) -> None:
@@ -264,8 +288,10 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("mode", ["before", "torn", "after"])
+@pytest.mark.parametrize(
+    ("mode", "fault"),
+    [("before", "crash"), ("torn", "crash"), ("after", "crash"), ("torn", "disk full"), ("after", "input/output")],
+)
 def test_a_fault_at_every_file_operation(tmp_path: Path, mode: str, fault: str) -> None:
     """Appends across a tile's border, failing at each operation in turn: acknowledged entries stay, and a retry completes."""
     start = tmp_path / "start"
@@ -278,14 +304,12 @@ def test_a_fault_at_every_file_operation(tmp_path: Path, mode: str, fault: str) 
         shutil.copytree(start, folder)
         acknowledged = entries(0, 254)
         completed = run_until_fault(folder, FailingFiles(at, mode, FAULTS[fault]), batches, acknowledged)
-        with open_log(folder) as log:
+        with open_log(folder, QuickFiles()) as log:
             found = list(log.entries())
             assert found[: len(acknowledged)] == acknowledged
             assert found == entries(0, len(found))
             for batch in batches:
-                for entry, receipt in zip(batch, log.append(batch), strict=True):
-                    assert log.index_of(entry) == receipt.index
-            assert list(log.entries()) == entries(0, 259)
+                log.append(batch)
         assert opened_and_read(folder) == entries(0, 259)
         shutil.rmtree(folder)
         at += 1
@@ -301,8 +325,7 @@ def run_until_fault(folder: Path, files: FailingFiles, batches: list[list[bytes]
             acknowledged += batch
     except Crash:
         pass
-    except StateError as error:
-        assert "opened" in str(error) or "nothing is acknowledged" in str(error)
+    except StateError:
         if log is not None:
             with pytest.raises(StateError):
                 log.append([b"after the failure"])

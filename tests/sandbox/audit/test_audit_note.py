@@ -30,9 +30,7 @@ def test_a_published_note() -> None:
     """Source: golang.org/x/mod/sumdb/note, package example (key name, key id and signature are those printed there)."""
     key = PublicIdentity(base64.b64decode("ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")[1:])
     text = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
-    line = (
-        "\u2014 PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
-    )
+    line = "\u2014 PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
     assert note.key_id("PeterNeumann", note.NOTE_TYPE, key).hex() == "c74f20a3"
     found, signatures = note.parse_note(f"{text}\n{line}")
     assert found == text
@@ -77,9 +75,7 @@ OTHER_LOG = note.sign_checkpoint(Checkpoint(origin="other.example/log", size=7, 
 FOREIGN_LOG_KEY = note.sign_checkpoint(CHECKPOINT, KEYS["stranger"])
 STRANGER = note.cosignature_line(CHECKPOINT, "stranger", KEYS["stranger"], timestamp=1)
 IMPOSTOR = note.cosignature_line(CHECKPOINT, "lab", KEYS["stranger"], timestamp=1)
-OTHER_SIZE = note.cosignature_line(
-    Checkpoint(origin=ORIGIN, size=8, root=CHECKPOINT.root), "lab", KEYS["w-lab"], timestamp=1
-)
+OTHER_SIZE = note.cosignature_line(Checkpoint(origin=ORIGIN, size=8, root=CHECKPOINT.root), "lab", KEYS["w-lab"], timestamp=1)
 LOG_LINE = note.sign_checkpoint(CHECKPOINT, KEYS["log"])
 
 

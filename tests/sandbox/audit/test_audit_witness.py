@@ -51,7 +51,10 @@ def test_rollback_fork_and_wrong_start_are_refused_with_sizes(network: Network) 
         (CosignRequest(old_size=1, proof=(), note=first), "size 1 after size 3: it was rolled back"),
         (CosignRequest(old_size=3, proof=(), note=fork), "two different roots for size 3"),
         (CosignRequest(old_size=3, proof=(bytes(32),) * 4, note=later_fork), "sizes 3 and 9"),
-        (CosignRequest(old_size=1, proof=network.log.consistency(1), note=current), "starts at size 1; this witness saw size 3"),
+        (
+            CosignRequest(old_size=1, proof=network.log.consistency(1), note=current),
+            "starts at size 1; this witness saw size 3",
+        ),
         (CosignRequest(old_size=3, proof=(bytes(32),), note=current), "needs no proof"),
     )
     for request, words in cases:
