@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import datetime
 import os
 import secrets
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +21,7 @@ from protocols.errors import Cancelled
 from sandbox.audit.events import make_event
 from sandbox.audit.note import SignedCheckpoint
 from sandbox.catalogue import TableDefinition, open_catalogue
-from sandbox.errors import Denied, NotFound, UsageError
+from sandbox.errors import Denied, NotFound, SandboxError, UsageError, Withheld
 from sandbox.model.asset import Asset
 from sandbox.model.decision import Decision
 from sandbox.model.evidence import SignedEvent
@@ -66,12 +68,12 @@ class Embedded:
         self._insecure_test_keys = insecure_test_keys
         self._clock = clock
         self._nodes: dict[str, ProviderNode] = {}
+        self._desk = threading.RLock()
         try:
             self._nodes = {name: self._provider_node(name) for name in workspace.providers}
             witnesses = [node.witness for node in self._nodes.values()]
             self.manager = ManagerNode(workspace, witnesses, clock=clock, insecure_keys=insecure_test_keys)
-            for product in self.manager.records.products():
-                write_evidence(self.manager, product)
+            self._released()
         except BaseException:
             self._close_nodes()
             workspace.close()
@@ -98,8 +100,12 @@ class Embedded:
         root = Path(path)
         if (root / "network.json").exists():
             workspace = Workspace.open(root)
-            for name in providers:
-                workspace.admit_provider(name)
+            try:
+                for name in providers:
+                    workspace.admit_provider(name)
+            except BaseException:
+                workspace.close()
+                raise
         else:
             workspace = Workspace.create(root, providers=tuple(providers), operator=operator, manager=manager)
         network = cls(workspace, terms=terms, insecure_test_keys=insecure_test_keys, clock=clock)
@@ -134,9 +140,10 @@ class Embedded:
 
     def set_policy(self, policy: Policy) -> None:
         """Set an owner's terms on an asset, in place of all earlier ones."""
-        earlier = self.manager.records.policy(policy.asset)
-        version = 1 if earlier is None else earlier.version + 1
-        self.manager.set_terms(msgspec.structs.replace(policy, version=version))
+        with self._desk:
+            earlier = self.manager.records.policy(policy.asset)
+            version = 1 if earlier is None else earlier.version + 1
+            self.manager.set_terms(msgspec.structs.replace(policy, version=version))
 
     def compile(
         self,
@@ -173,7 +180,8 @@ class Embedded:
     def approve(self, plan: Plan | Explanation, *, calls: int = 1, days: int = GRANT_DAYS) -> SignedGrant:
         """Return a grant for a plan, signed by the manager and by every provider. Terms decide first: raises Denied."""
         question = _plan(plan)
-        self._write_declared(question)
+        with self._desk:
+            self._write_declared(question)
         signed = self.request(question, calls=calls, days=days)
         for party in signed.grant.signers:
             signed = self.sign(signed.grant.id, party)
@@ -208,14 +216,14 @@ class Embedded:
 
     def sign(self, grant: str, party: str) -> SignedGrant:
         """Sign a requested grant for one of its signers; roles and the owners' terms decide first. Raises Denied, NotFound."""
-        kept = self.manager.records.grant(grant)
-        self._allow(party, "approve", kept.plan, kept.signed)
-        decision = self.manager.judge(kept.plan)
-        if not decision.allowed:
-            raise self.manager.deny(kept.plan, decision, task=kept.signed.grant.id, cites=[kept.submitted])
-        signed = kept.signed.sign(party, self.workspace.identity(party))
-        kept = self.manager.keep_grant(dataclasses.replace(kept, signed=signed))
-        return kept.signed
+        with self._desk:  # two signatures at once must both be kept
+            kept = self.manager.records.grant(grant)
+            self._allow(party, "approve", kept.plan, kept.signed)
+            decision = self.manager.judge(kept.plan)
+            if not decision.allowed:
+                raise self.manager.deny(kept.plan, decision, task=kept.signed.grant.id, cites=[kept.submitted])
+            signed = kept.signed.sign(party, self.workspace.identity(party))
+            return self.manager.keep_grant(dataclasses.replace(kept, signed=signed)).signed
 
     def revoke(self, grant: SignedGrant, *, by: str, reason: str) -> None:
         """End a grant at once, in the name of the manager, of one of its providers, or of who asked for it."""
@@ -252,24 +260,27 @@ class Embedded:
         clockwork = Clockwork(on_progress=on_progress or notebook_progress(), is_stopped=stopped)
         try:
             proceedings, result = self._compute(task, decision, grant, clockwork, on_frame)
+            clockwork.update("gate: check and release", 0, 1)
+            product = publish(self.manager, proceedings, result)
+        except Withheld:
+            raise
         except BaseException as error:
             cancelled = isinstance(error, Cancelled | KeyboardInterrupt)
-            self.manager.abort(task, "cancelled" if cancelled else "failed")
-            if cancelled and self.manager.is_revoked(grant):
+            with contextlib.suppress(SandboxError):  # what stopped the task is what the caller must hear
+                self.manager.abort(task, "cancelled" if cancelled else "failed")
+            if isinstance(error, Cancelled) and self.manager.is_revoked(grant):
                 raise Denied(refusal("grant.revoked", grant.grant.id, "the grant was revoked while the task ran")) from None
             raise
-        clockwork.update("gate: check and release", 0, 1)
-        product = publish(self.manager, proceedings, result)
         clockwork.update("gate: check and release", 1, 1)
         return self._product(product, clockwork.seconds)
 
     def products(self) -> tuple[Product, ...]:
         """Return every product of this network, oldest first."""
-        return tuple(self._product(product, {}) for product in self.manager.records.products())
+        return tuple(self._product(product, {}) for product in self._released())
 
     def product(self, id: str) -> Product:
         """Return a product by its id. Raises NotFound."""
-        known = {product.task: product for product in self.manager.records.products()}
+        known = {product.task: product for product in self._released()}
         if id not in known:
             raise NotFound(f"there is no product {id!r}; products are: {', '.join(known) or 'none yet'}")
         return self._product(known[id], {})
@@ -387,6 +398,14 @@ class Embedded:
         for name, policy in self._effective_terms(plan).items():
             if name not in stored:
                 self.manager.set_terms(policy)
+
+    def _released(self) -> tuple[ReleasedProduct, ...]:
+        """Return the released products, each with its release in the log and its bundle on the disk."""
+        products = self.manager.records.products()
+        self.manager.logbook.deliver()
+        for product in products:
+            write_evidence(self.manager, product)
+        return products
 
     def _product(self, product: ReleasedProduct, seconds: dict[str, float]) -> Product:
         directory = self.workspace.node(self.manager.name) / "products" / product.task

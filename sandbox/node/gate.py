@@ -64,8 +64,11 @@ def publish(manager: ManagerNode, proceedings: Proceedings, result: join.JoinRes
 def write_evidence(manager: ManagerNode, product: ReleasedProduct) -> Path:
     """Write a released product's bundle where it is missing, and return its directory."""
     directory = manager.workspace.node(manager.name) / "products" / product.task
-    if directory.exists():
-        return directory
+    with manager.writing_evidence:
+        return directory if directory.exists() else _write_bundle(manager, product, directory)
+
+
+def _write_bundle(manager: ManagerNode, product: ReleasedProduct, directory: Path) -> Path:
     case = product.case_file
     manifest = build_bundle(
         task=case.task,

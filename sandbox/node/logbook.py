@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 
 from sandbox.audit.log import LogKeeper
@@ -19,6 +20,7 @@ class Logbook:
         """Open the log, and deliver what an earlier process left in the outbox. Raises AuditError, StateError."""
         self._ledger = ledger
         self._clock = clock
+        self._guard = threading.RLock()
         self.trust = workspace.trust()
         manager = workspace.network.manager
         self._keeper = LogKeeper(
@@ -31,7 +33,8 @@ class Logbook:
 
     def append(self, *events: SignedEvent) -> tuple[Receipt, ...]:
         """Add events of any node and return their receipts, cosigned by the witnesses."""
-        return self._keeper.append([event.leaf() for event in events])
+        with self._guard:
+            return self._keeper.append([event.leaf() for event in events])
 
     def deliver(self) -> None:
         """Bring the outbox's events into the log, in the order of their transactions; repeats are recognised."""
@@ -39,15 +42,18 @@ class Logbook:
         def add(row: OutboxRow) -> None:
             self._keeper.append([row.payload])
 
-        self._ledger.deliver(add, self._clock())
+        with self._guard:
+            self._ledger.deliver(add, self._clock())
 
     def receipt(self, event: SignedEvent) -> Receipt:
         """Return the receipt of an event that is in the log. Raises NotFound."""
         return self._keeper.receipt(self._keeper.index_of(event.leaf()))
 
-    def consistency(self, old_size: int) -> tuple[bytes, ...]:
-        """Return the proof that the log continues an earlier size."""
-        return self._keeper.consistency(old_size)
+    def receipt_since(self, event: SignedEvent, old_size: int) -> tuple[Receipt, tuple[bytes, ...]]:
+        """Return an event's receipt, and the proof that its checkpoint continues an earlier size. Raises NotFound."""
+        # Another thread's entry between the two would make the proof one for another checkpoint.
+        with self._guard:
+            return self.receipt(event), self._keeper.consistency(old_size)
 
     def events(self) -> Iterator[SignedEvent]:
         """Yield every event, oldest first."""

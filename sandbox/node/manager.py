@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import secrets
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 
 from protocols import join, paillier
 from sandbox.audit.events import make_event
 from sandbox.audit.witness import Witness
 from sandbox.catalogue import open_catalogue
-from sandbox.errors import Denied, StateError
+from sandbox.errors import Denied, NotFound, SandboxError
 from sandbox.ledger import Ledger, LedgerTransaction, Limit
 from sandbox.model.asset import Asset
 from sandbox.model.decision import Decision, Finding
@@ -46,6 +48,7 @@ class ManagerNode:
         self.ledger = Ledger(self._store)
         self.records = Records(self._store)
         self.process = secrets.token_hex(8)
+        self.writing_evidence = threading.Lock()
         self._finish_dead_tasks()
         self.logbook = Logbook(workspace, self.ledger, witnesses, clock=clock)
 
@@ -142,9 +145,10 @@ class ManagerNode:
         decision = self.may_run(plan, grant)
         if not decision.allowed:
             raise self.deny(plan, decision, task=name)
-        issued = self.records.grant(grant.grant.digest()).issued
+        issued = self._issue_of(grant)
         if issued is None:
-            raise StateError(f"grant {grant.grant.id} is not in the log yet; have every owner sign it")
+            message = f"grant {grant.grant.id} is not in this log; request it here and have every owner sign it"
+            raise self.deny(plan, refusal("grant.issued", f"grant {grant.grant.id}", message), task=name)
         authorised = self.event(
             "task.authorised",
             task=name,
@@ -161,8 +165,19 @@ class ManagerNode:
                 _enqueue(transaction, authorised)
         except Denied as refused:
             raise self.deny(plan, refused.decision, task=name) from None
-        self.logbook.deliver()
+        try:
+            self.logbook.deliver()
+        except BaseException:
+            with contextlib.suppress(SandboxError):
+                self.abort(task, "failed")
+            raise
         return task, decision
+
+    def _issue_of(self, grant: SignedGrant) -> SignedEvent | None:
+        try:
+            return self.records.grant(grant.grant.digest()).issued
+        except NotFound:
+            return None
 
     def is_revoked(self, grant: SignedGrant) -> bool:
         """Return whether a grant, or one that it narrows, has been revoked; a running task asks this between its steps."""
@@ -194,9 +209,11 @@ class ManagerNode:
         return self.workspace.gate_key(plan.parameters, insecure=self._insecure_keys)
 
     def abort(self, task: Task, state: TaskState) -> None:
-        """End a task that has had no effect: its use is given back, and the log says so."""
+        """End a running task that has had no effect: its use is given back, and the log says so. One that has ended stays."""
         event = self.event("task.aborted", task=task.id, subjects={"plan": task.plan.digest()}, cites=[task.authorised])
         with self.ledger.transaction(self.clock()) as transaction:
+            if self.records.state(transaction.connection, task.id) != "running":
+                return
             transaction.release(use_key(task.id))
             self.records.move_task(transaction.connection, task.id, state)
             _enqueue(transaction, event)

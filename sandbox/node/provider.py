@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+import threading
 from collections.abc import Callable
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -61,6 +62,7 @@ class ProviderNode:
         self._directory = workspace.node(name)
         self._clock = clock
         self._open: dict[str, Callable[[], Source]] = {}
+        self._committing = threading.Lock()
         self._trust = workspace.trust()
         self.witness = Witness(
             self._directory / "witness",
@@ -128,13 +130,15 @@ class ProviderNode:
         """Return the commitment to an asset's version, made once for one content and kept."""
         fingerprint = source.fingerprint()
         path = self._directory / f"commitment-{asset.table}-{asset.version}-{fingerprint[7:23]}.key"
-        if path.exists():
-            kept = parse(path.read_bytes(), KeptCommitment, what=path.name)
-            return TableCommitment(rows=kept.rows, root=kept.root)
-        secret = secrets.token_bytes(32)
-        made = commit_table(source, secret, is_cancelled=is_cancelled)
-        write_secret(path, canonical(KeptCommitment(rows=made.rows, root=made.root, secret=secret.hex())))
-        return made
+        # Two tasks at once must not each make a secret: only the last one written could open a row.
+        with self._committing:
+            if path.exists():
+                kept = parse(path.read_bytes(), KeptCommitment, what=path.name)
+                return TableCommitment(rows=kept.rows, root=kept.root)
+            secret = secrets.token_bytes(32)
+            made = commit_table(source, secret, is_cancelled=is_cancelled)
+            write_secret(path, canonical(KeptCommitment(rows=made.rows, root=made.root, secret=secret.hex())))
+            return made
 
     def _keep_seed(self, task: str, seed: bytes) -> None:
         """Keep a session's seed, encrypted to this node, so that a supervisor may have its frames replayed."""
@@ -176,7 +180,6 @@ def require_logged(event: SignedEvent, logbook: Logbook, trust: LogTrust, seen: 
 
     Log before effect: no node acts on an event without this.
     """
-    receipt = logbook.receipt(event)
-    proof = () if seen is None else logbook.consistency(seen.size)
+    receipt, proof = logbook.receipt_since(event, 0 if seen is None else seen.size)
     place = f"receipt of {event.event.kind}"
     return require_receipt(event.leaf(), receipt, trust, seen=seen, consistency=proof, place=place)

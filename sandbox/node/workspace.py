@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import fcntl
 import os
 import re
+import secrets
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Literal
@@ -64,6 +67,7 @@ class Workspace:
         self.root = root
         self._lock = lock
         self.network = network
+        self._making_key = threading.Lock()
 
     @classmethod
     def create(
@@ -192,12 +196,13 @@ class Workspace:
         insecure: allow the sizes that only tests use.
         """
         path = self.node(self.network.manager) / f"gate-{parameters.key_bits}-{parameters.noise}.key"
-        if path.exists():
-            return paillier.PrivateKey.from_secret_bytes(path.read_bytes())
-        generate = paillier.generate_insecure_keypair if insecure else paillier.generate_keypair
-        _, private_key = generate(key_bits=parameters.key_bits, noise=parameters.noise)
-        write_secret(path, private_key.to_secret_bytes())
-        return private_key
+        with self._making_key:
+            if path.exists():
+                return paillier.PrivateKey.from_secret_bytes(path.read_bytes())
+            generate = paillier.generate_insecure_keypair if insecure else paillier.generate_keypair
+            _, private_key = generate(key_bits=parameters.key_bits, noise=parameters.noise)
+            write_secret(path, private_key.to_secret_bytes())
+            return private_key
 
     def close(self) -> None:
         """Let other processes in."""
@@ -211,7 +216,7 @@ def quorum_of(witnesses: int) -> int:
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write a file so that it is there whole or not at all, also after a crash."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
@@ -225,7 +230,8 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         finally:
             os.close(directory)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise StateError(f"{path} cannot be written ({error.strerror}); free space or check permissions") from None
 
 

@@ -76,14 +76,19 @@ class Records:
 
     def move_task(self, connection: sa.Connection, task: str, following: TaskState) -> None:
         """Move a task on. Raises StateError for a move that its life does not have."""
-        current: TaskState | None = connection.scalar(sa.select(TASKS.c.state).where(TASKS.c.id == task))
-        if current is None:
-            raise NotFound(f"there is no task {task}")
+        current = self.state(connection, task)
         changed = connection.execute(
             TASKS.update().where(TASKS.c.id == task, TASKS.c.state == current).values(state=move(task, current, following))
         )
         if changed.rowcount != 1:
             raise StateError(f"task {task} was moved by another process meanwhile")
+
+    def state(self, connection: sa.Connection, task: str) -> TaskState:
+        """Return where a task stands. Raises NotFound."""
+        current: TaskState | None = connection.scalar(sa.select(TASKS.c.state).where(TASKS.c.id == task))
+        if current is None:
+            raise NotFound(f"there is no task {task}")
+        return current
 
     def tasks(self, *states: TaskState) -> tuple[Task, ...]:
         """Return all tasks, or those in the given states."""
