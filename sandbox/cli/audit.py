@@ -10,7 +10,8 @@ import typer
 from sandbox.cli import console
 from sandbox.cli.console import JsonOption
 from sandbox.cli.place import WorkspaceOption, opened
-from sandbox.errors import AuditError, NotFound
+from sandbox.cli.product import named
+from sandbox.errors import AuditError
 
 app = console.group("Evidence: verify, log, trace, reconcile.")
 
@@ -21,7 +22,10 @@ def verify_bundle(
     trust: Annotated[Path, typer.Option("--trust", metavar="TRUST", help="Your own trust.toml; never one from a bundle.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Check a product's evidence offline. Exit code 7 if it contradicts itself, 8 if it is incomplete or untrusted."""
+    """Check a product's evidence, offline.
+
+    Exit code 7 if it contradicts itself, 8 if it is incomplete or untrusted.
+    """
     from sandbox.audit.verify import verify
 
     report = verify(bundle, trust)
@@ -54,18 +58,21 @@ def show_log(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> 
 
 @app.command("trace")
 def trace_product(
-    product: Annotated[str, typer.Argument(metavar="PRODUCT", help="The product's id, or a digest that its release names.")],
+    product: Annotated[
+        str, typer.Argument(metavar="PRODUCT", help="The product's id, `newest`, or a digest that its release names.")
+    ],
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show every event that a product relies on, from the question to the release."""
+    """Show what a product relies on.
+
+    Every event of the log, from the question to the release.
+    """
     from sandbox.audit.reconcile import trace
 
     with opened(workspace) as network:
-        known = {item.task: item.case_file.product.payload for item in network.manager.records.products()}
-        digest = known.get(product, product)
-        if digest == product and not product.startswith("sha256:"):
-            raise NotFound(f"there is no product {product[:80]!a}; products are: {', '.join(known) or 'none yet'}")
+        released = {item.task: item.case_file.product.payload for item in network.manager.records.products()}
+        digest = product if product.startswith("sha256:") else released[named(network, product).id]
         found = trace([signed.leaf() for signed in network.manager.logbook.events()], digest)
     if as_json:
         console.emit({"product": product, "events": found})
@@ -82,7 +89,10 @@ def reconcile_log(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look through the whole log for orphans, over-use, use out of time and tasks without an end. Exit code 7 for any."""
+    """Look through the whole log.
+
+    For orphans, over-use, use out of time and tasks without an end. Exit code 7 if anything does not hold.
+    """
     from sandbox.audit.reconcile import reconcile
     from sandbox.audit.trust import load_trust
 

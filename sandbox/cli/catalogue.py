@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sandbox.model.asset import Asset, Column
     from sandbox.node.registration import Registration
 
-app = console.group("Providers' tables: add, list, show, profile, classify, publish, cancel.")
+app = console.group("Tables: add, list, show, profile, classify, publish, cancel.")
 AssetArgument = Annotated[str, typer.Argument(metavar="ASSET", help="provider.table")]
 Pairs = list[str]
 
@@ -45,7 +45,10 @@ def add_asset(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Register a table at its provider's node. The rows stay where they are; columns that nothing names take no part."""
+    """Register a table at its provider's node.
+
+    The rows stay where they are. Columns that nothing names stay unclassified and take no part.
+    """
     from sandbox.catalogue import table as define
 
     provider, dot, short = name.partition(".")
@@ -112,7 +115,10 @@ def show_asset(asset: AssetArgument, workspace: WorkspaceOption = None, as_json:
 
 @app.command("profile")
 def profile_asset(asset: AssetArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Count rows, missing and different values of a table, in declared bins; small counts are suppressed."""
+    """Count a table's rows in declared bins.
+
+    Also missing and different values per column. Small counts are suppressed.
+    """
     with opened(workspace) as network:
         found = _registration(network).profile(asset)
     if as_json:
@@ -134,7 +140,10 @@ def classify_asset(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Propose a role and a grade for each column. A person confirms them with `catalogue add --role --grade`."""
+    """Propose roles and grades of columns.
+
+    Nothing is in force before a person declares it: `catalogue add --role --grade`.
+    """
     from sandbox.node.registration import proposals_for
 
     if Path(source).is_file():
@@ -150,7 +159,10 @@ def classify_asset(
 
 @app.command("publish")
 def publish_asset(asset: AssetArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Publish a table: questions may name it from now on, as far as its terms allow."""
+    """Let questions name a table.
+
+    What they may do with it is a matter of its owner's terms.
+    """
     with opened(workspace) as network:
         found = _registration(network).publish(asset)
     _print_moved(found, as_json=as_json)

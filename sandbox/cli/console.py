@@ -44,25 +44,27 @@ def complain(text: str) -> None:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", right: Iterable[int] = ()) -> None:
-    """Print a table. right: the columns, counted from 0, that are aligned to the right."""
+    """Print a table; without any header, none is shown. right: the columns, from 0, that are aligned to the right."""
     from rich.table import Table
     from rich.text import Text
 
-    found = Table(
-        title=Text(plain(title)) if title else None, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
-    )
+    if title:
+        say(title)
+    found = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(headers))
     aligned = set(right)
     for at, header in enumerate(headers):
         found.add_column(Text(plain(header), style="bold"), justify="right" if at in aligned else "left", overflow="fold")
     for row in rows:
         found.add_row(*(Text(plain(cell)) for cell in row))
-    _console(stderr=False).print(found)
+    target = _console(stderr=False)
+    with target.capture() as captured:
+        target.print(found)
+    sys.stdout.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
 
 
-def findings(items: Iterable[Finding], *, only_failed: bool = False) -> None:
+def findings(items: Iterable[Finding]) -> None:
     """Print findings as a table."""
-    rows = [(item.verdict, item.check, item.message) for item in items if not only_failed or item.verdict != "pass"]
-    table(("verdict", "check", "what was found"), rows)
+    table(("verdict", "check", "what was found"), [(item.verdict, item.check, item.message) for item in items])
 
 
 def emit(document: object) -> None:

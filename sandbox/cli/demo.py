@@ -13,7 +13,7 @@ from sandbox.cli import console, views
 from sandbox.cli.console import JsonOption
 
 if TYPE_CHECKING:
-    from sandbox.demos.result import DemoResult
+    from sandbox.demos.result import Answer, DemoResult
 
 
 class Story(StrEnum):
@@ -30,8 +30,9 @@ def run_demo(
     rows: Annotated[int | None, typer.Option("--rows", min=1, help="Only so many rows; by default all.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a whole story on real data: a joint question, what was withheld and why, who learned what, the evidence.
+    """Run a whole story on real data.
 
+    A joint question, what was withheld and why, who learned what, the evidence.
     Then a differencing question is refused, and a tampered bundle fails.
     """
     demo = importlib.import_module(f"sandbox.demos.{story.value}")
@@ -44,31 +45,40 @@ def run_demo(
 
 
 def demo_document(result: DemoResult) -> dict[str, Any]:
-    """Return a demo's result for machines."""
-    return views.product_document(result.product) | {
-        "disclosure": result.explanation.disclosure,
-        "seconds": result.seconds,
-        "trials": result.trials,
-        "directory": str(result.directory),
-        "bundle": str(result.bundle),
+    """Return a demo's result for machines: the first answer at the top, and all of them under `answers`."""
+    answers = [_answer_document(answer) for answer in result.answers]
+    return answers[0] | {
         "trust": str(result.trust),
+        "directory": str(result.directory),
+        "trials": result.trials,
+        "answers": answers,
     }
 
 
 def show_demo(result: DemoResult) -> None:
     """Print a demo's result."""
-    console.say(result.explanation.plan.sql.strip())
-    console.say()
-    views.show_product(result.product)
-    console.say()
-    views.show_disclosure(result.explanation.disclosure)
-    console.say()
-    views.show_seconds(result.seconds)
-    for trial in result.trials:
+    for answer in result.answers:
+        console.say(answer.explanation.plan.sql.strip())
         console.say()
+        views.show_product(answer.product)
+        console.say()
+        views.show_disclosure(answer.explanation.disclosure)
+        console.say()
+        views.show_seconds(answer.seconds)
+        console.say()
+    for trial in result.trials:
         console.say(f"tried: {trial.title}")
         console.say(f"  {trial.outcome}")
-    console.say()
+        console.say()
     console.say("check the evidence, on any machine:")
-    console.say(f"  sandbox audit verify {result.bundle} --trust {result.trust}")
+    for answer in result.answers:
+        console.say(f"  sandbox audit verify {answer.bundle} --trust {result.trust}")
     console.say(f"everything is kept in {result.directory}")
+
+
+def _answer_document(answer: Answer) -> dict[str, Any]:
+    return views.product_document(answer.product) | {
+        "disclosure": answer.explanation.disclosure,
+        "seconds": answer.seconds,
+        "bundle": str(answer.bundle),
+    }

@@ -22,7 +22,10 @@ _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?([^;]*)(?:;\s*extra\
 
 
 def show_doctor(as_json: JsonOption = False) -> None:
-    """Tell versions, engines, CPU features, stores, and what is missing with the command that gets it."""
+    """Tell what is installed and active here.
+
+    Versions, engines, processor features, stores, and what is missing with the command that gets it.
+    """
     found = examine()
     if as_json:
         console.emit(found)

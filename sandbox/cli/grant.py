@@ -9,13 +9,13 @@ import typer
 from sandbox.cli import console
 from sandbox.cli.console import JsonOption
 from sandbox.cli.place import JobArgument, WorkspaceOption, explain, opened, read_job
-from sandbox.errors import NotFound
+from sandbox.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from sandbox.embedded import Embedded
     from sandbox.node.granting import Standing
 
-app = console.group("Grants: request, approve, revoke, list, show.")
+app = console.group("Approvals: request, approve, revoke, list, show.")
 GrantArgument = Annotated[str, typer.Argument(metavar="GRANT", help="The grant's id, or `newest`.")]
 EVERYONE = "all"
 
@@ -30,7 +30,10 @@ def request_grant(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask for a grant for a question, in the operator's name. It holds once everyone has approved it."""
+    """Ask for a grant for a question.
+
+    In the operator's name; it holds once everyone has approved it.
+    """
     question = read_job(job)
     with opened(workspace) as network:
         explanation = explain(network, question)
@@ -51,10 +54,15 @@ def approve_grant(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Sign a grant for one of its parties. Roles and the owner's terms decide first; nobody approves their own request."""
+    """Sign a grant for one of its parties.
+
+    Roles and the owners' terms decide first; nobody approves their own request.
+    """
     with opened(workspace) as network:
         found = _standing(network, grant)
         name = found.kept.signed.grant.id
+        if party in {item.party for item in found.kept.signed.signatures}:
+            raise UsageError(f"{party} has signed {name} already")
         for signer in found.missing if party == EVERYONE else (party,):
             network.sign(name, signer)
         found = _standing(network, name)
@@ -87,7 +95,7 @@ def revoke_grant(
 
 @app.command("list")
 def list_grants(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """List every grant, oldest first, with where it stands."""
+    """List every grant, oldest first."""
     from sandbox.node.granting import standings
 
     with opened(workspace) as network:
@@ -106,7 +114,7 @@ def list_grants(workspace: WorkspaceOption = None, as_json: JsonOption = False) 
 
 @app.command("show")
 def show_grant(grant: GrantArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Show a grant: what it covers, who signed, how much of it is used."""
+    """Show what a grant covers, and its use."""
     with opened(workspace) as network:
         found = _standing(network, grant)
     if as_json:

@@ -22,7 +22,10 @@ def init_workspace(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a workspace: keys, parties, stores, a trust file, and an example with synthetic tables, terms and a job."""
+    """Make a workspace and an example.
+
+    Keys, parties, stores and a trust file; the example has synthetic tables, their owners' terms and a job.
+    """
     from sandbox.cli.example import TABLES, write_example
     from sandbox.embedded import Embedded
     from sandbox.node.workspace import Workspace

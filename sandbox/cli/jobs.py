@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def explain_job(job: JobArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Show a question's plan, protocol, cost, who learns what, and what every owner's terms say. Nothing runs."""
+    """Show what a question does.
+
+    Its plan, protocol and cost, who learns what, and what every owner's terms say of it. Nothing runs.
+    """
     question = read_job(job)
     with opened(workspace) as network:
         explanation = explain(network, question)
@@ -39,7 +42,10 @@ def run_job(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compute a question on ciphertext and release what the gate lets through. Ctrl-C stops it; its use is given back."""
+    """Answer a question, on ciphertext.
+
+    The gate releases what passes its checks. Ctrl-C stops the run cleanly; its use is given back.
+    """
     from sandbox.node.granting import grant_for
 
     question = read_job(job)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import sys
+import warnings
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from sandbox.errors import EXIT_DONE, EXIT_OTHER, SandboxError, exit_code
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED_BY_TYPER = 130
+NO_COMMAND = "NoArgsIsHelpError"
 REPORT = "please report it, with this line, to whoever gave you this program"
 
 app = typer.Typer(
@@ -28,14 +30,19 @@ app = typer.Typer(
 )
 
 
-@app.callback(invoke_without_command=True)
+def _print_version(asked: bool) -> None:
+    if asked:
+        console.say(importlib.metadata.version("public-data-sandbox"))
+        raise typer.Exit
+
+
+@app.callback()
 def root(
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     """Joint questions over agencies' raw data: computed on ciphertext, released through a gate, checked offline."""
-    if show_version:
-        console.say(version("public-data-sandbox"))
-        raise typer.Exit
 
 
 app.command("demo")(demo.run_demo)
@@ -56,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = _warn
     try:
         code = _run(given, as_json="--json" in given)
         sys.stdout.flush()
@@ -69,24 +77,30 @@ def _run(arguments: list[str], *, as_json: bool) -> int:
     command = typer.main.get_command(app)
     try:
         result = command.main(args=arguments, prog_name="sandbox", standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort, Cancelled) as error:
-        return console.fail(error, EXIT_OTHER, as_json=as_json, message="stopped")
-    except (SandboxError, ProtocolError) as error:
-        return console.fail(error, exit_code(error), as_json=as_json)
     except BrokenPipeError:
         raise
-    except Exception as error:
-        usage = getattr(error, "format_message", None)
-        if usage is not None:
-            return console.fail(error, EXIT_USAGE, as_json=as_json, message=_usage(error, usage()))
-        return console.fail(error, EXIT_OTHER, as_json=as_json, message=f"internal error ({type(error).__name__}); {REPORT}")
+    except (KeyboardInterrupt, Exception) as error:  # the last line of defence: whatever it is becomes words
+        return _report(error, as_json=as_json)
     if result == EXIT_INTERRUPTED_BY_TYPER:
-        return console.fail(KeyboardInterrupt(), EXIT_OTHER, as_json=as_json, message="stopped")
+        return _report(KeyboardInterrupt(), as_json=as_json)
     return result if isinstance(result, int) else EXIT_DONE
 
 
-def _usage(error: Exception, problem: str) -> str:
-    """typer's own complaint, with the command whose help tells more."""
-    context = getattr(error, "ctx", None)
-    path = getattr(context, "command_path", "sandbox")
-    return f"{problem}\n`{path} --help` tells how it is used"
+def _report(error: BaseException, *, as_json: bool) -> int:
+    if isinstance(error, KeyboardInterrupt | typer.Abort | Cancelled):
+        return console.fail(error, EXIT_OTHER, as_json=as_json, message="stopped")
+    if isinstance(error, SandboxError | ProtocolError):
+        return console.fail(error, exit_code(error), as_json=as_json)
+    usage = getattr(error, "format_message", None)
+    if usage is None:
+        return console.fail(error, EXIT_OTHER, as_json=as_json, message=f"internal error ({type(error).__name__}); {REPORT}")
+    if type(error).__name__ == NO_COMMAND:
+        console.complain(usage())
+        return EXIT_USAGE
+    path = getattr(getattr(error, "ctx", None), "command_path", "sandbox")
+    return console.fail(error, EXIT_USAGE, as_json=as_json, message=f"{usage()}\n`{path} --help` tells how it is used")
+
+
+def _warn(message: Warning | str, *_place: object, **_more: object) -> None:
+    """A library's warning, as one line without a place in the source."""
+    console.complain(f"warning: {message}")

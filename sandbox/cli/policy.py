@@ -23,7 +23,10 @@ def set_policy(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Set the terms on an asset, in its owner's name, in place of all earlier ones."""
+    """Set the terms on a table.
+
+    In its owner's name, in place of all earlier ones.
+    """
     from sandbox.model.policy import policy_from_toml
     from sandbox.node.registration import Registration
 
@@ -42,7 +45,7 @@ def set_policy(
 
 @app.command("show")
 def show_policy(asset: AssetArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Show the terms on an asset, and how often it was used."""
+    """Show the terms on a table."""
     from sandbox.node.manager import asset_subject
 
     with opened(workspace) as network:
@@ -71,7 +74,10 @@ def show_policy(asset: AssetArgument, workspace: WorkspaceOption = None, as_json
 
 @app.command("test")
 def judge_job(job: JobArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Judge a question by every owner's terms and print each finding. Exit code 3 if it is denied."""
+    """Judge a question by every owner's terms.
+
+    Prints each finding. Exit code 3 if it is denied.
+    """
     question = read_job(job)
     with opened(workspace) as network:
         decision = explain(network, question).decision

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sandbox.embedded import Embedded
     from sandbox.tasks.product import Product
 
-app = console.group("Released products: list, show, export.")
+app = console.group("Released tables: list, show, export.")
 ProductArgument = Annotated[str, typer.Argument(metavar="PRODUCT", help="The product's id, or `newest`.")]
 
 
@@ -40,9 +40,9 @@ def list_products(workspace: WorkspaceOption = None, as_json: JsonOption = False
 
 @app.command("show")
 def show_product(product: ProductArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Show a product, what was withheld from it and why."""
+    """Show a product, and what was withheld."""
     with opened(workspace) as network:
-        found = _named(network, product)
+        found = named(network, product)
     if as_json:
         console.emit(views.product_document(found) | {"card": found.card})
     else:
@@ -56,11 +56,14 @@ def export_product(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a product's rows to a new file. NULL stays NULL; nothing is overwritten."""
+    """Write a product's rows to a new file.
+
+    NULL stays NULL; nothing is overwritten.
+    """
     from sandbox.cli.export import write_table
 
     with opened(workspace) as network:
-        found = _named(network, product)
+        found = named(network, product)
     write_table(found, file)
     if as_json:
         console.emit({"id": found.id, "file": str(file), "rows": found.card.rows})
@@ -68,7 +71,8 @@ def export_product(
         console.say(f"{found.card.rows} rows written to {file}")
 
 
-def _named(network: Embedded, name: str) -> Product:
+def named(network: Embedded, name: str) -> Product:
+    """Return a product by its id, or the newest one. Raises NotFound."""
     if name != "newest":
         return network.product(name)
     products = network.products()

@@ -94,12 +94,11 @@ def show_product(product: Product) -> None:
 
 def show_disclosure(disclosure: Disclosure) -> None:
     """Print who learned what."""
-    console.say("who learned what:")
     rows = [
-        (f"  {item.who}", item.about + ("" if item.visibility == "by_design" else " (only if they collude)"))
+        (item.who, item.about + ("" if item.visibility == "by_design" else " (only if they collude)"))
         for item in disclosure.learned
     ]
-    console.table(("  who", "what"), rows)
+    console.table(("who", "what they learn"), rows)
 
 
 def show_seconds(seconds: dict[str, float]) -> None:
