@@ -1,9 +1,9 @@
 """`sandbox demo transport`: delays by aircraft maker and by weather, two questions over three agencies' real data.
 
 Tail numbers and hours are two key domains, and an asset has one, so the airport registers its flights twice. Of the makers,
-Cessna has 9 aircraft in the registry, fewer than any group may have: the pattern rule takes them out before anything is
-encrypted, and their row says RARE_GROUP. Canadair keeps its count of 10 aircraft, and its delays are withheld: 10 aircraft
-cannot prove that none of them dominates.
+Cessna has 9 aircraft in the registry, fewer than a group may have: the pattern rule takes them out before anything is
+encrypted, and all numbers of their row are withheld as RARE_GROUP. Canadair has 10, and is released. Nothing else is withheld
+over the whole year; with fewer rows, groups of fewer than 10 aircraft or hours are, as BELOW_K or RARE_GROUP.
 """
 
 from __future__ import annotations
