@@ -47,7 +47,7 @@ def build(folder: Path) -> Path:
 def main() -> int:
     """Run it; the exit status is that of the first path that fails."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=150)
+    parser.add_argument("--rounds", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
