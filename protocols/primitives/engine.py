@@ -121,10 +121,12 @@ def _load(name: str) -> Engine:
         return PortableEngine()
     reason = native_unavailable()
     if reason is None:
-        from protocols.primitives.native_engine import NativeEngine
+        from protocols.primitives.native_engine import NativeEngine, available_paths
 
-        return NativeEngine()
-    if name == "native":
+        # The kernels without vector units or carry chains are slower than GMP's assembly.
+        if name == "native" or available_paths() != ("portable",):
+            return NativeEngine()
+    elif name == "native":
         raise ParameterError(f"SANDBOX_ENGINE=native, but the native engine cannot be used: {reason}")
     return PortableEngine()
 
