@@ -113,7 +113,9 @@ class ManagerNode:
 
     def may_run(self, plan: Plan, grant: SignedGrant) -> Decision:
         """Return whether a plan may run now: roles, terms and grant, with every finding."""
-        digest = grant.grant.digest()
+        ancestors = self.ancestors(grant)
+        chain = [item.grant.digest() for item in (grant, *ancestors)]
+        used = self.ledger.usage([grant_subject(name) for name in chain])
         parties = self.workspace.parties
         providers = tuple(entry.provider for entry in plan.inputs)
         task = TaskResource(name="task", operator=plan.operator, gate=plan.gate, providers=providers)
@@ -123,8 +125,8 @@ class ManagerNode:
             revocations=self.records.revocations(),
             parties=parties,
             now=self.now(),
-            usage={digest: self.ledger.usage([grant_subject(digest)])[grant_subject(digest)]},
-            ancestors=self.ancestors(grant),
+            usage={name: used[grant_subject(name)] for name in chain},
+            ancestors=ancestors,
         )
         roles = authorise(plan.operator, "run", task, parties)
         contributing = [authorise(name, "contribute", task, parties) for name in providers]
