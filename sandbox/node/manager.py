@@ -88,11 +88,12 @@ class ManagerNode:
         """Keep a grant; when the last of its signers has signed, put its issue into the log."""
         signed_by = {item.party for item in kept.signed.signatures}
         if kept.issued is None and signed_by == set(kept.signed.grant.signers):
+            above = [self._issue_of(parent) for parent in self.ancestors(kept.signed)[:1]]
             issued = self.event(
                 "grant.issued",
                 task=kept.signed.grant.id,
                 subjects={"grant": kept.signed.grant.digest(), "approval": kept.signed},
-                cites=[kept.submitted],
+                cites=[kept.submitted, *(event for event in above if event is not None)],
             )
             kept = KeptGrant(signed=kept.signed, plan=kept.plan, submitted=kept.submitted, issued=issued)
         with self.ledger.transaction(self.clock()) as transaction:
