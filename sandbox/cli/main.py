@@ -104,3 +104,7 @@ def _report(error: BaseException, *, as_json: bool) -> int:
 def _warn(message: Warning | str, *_place: object, **_more: object) -> None:
     """A library's warning, as one line without a place in the source."""
     console.complain(f"warning: {message}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

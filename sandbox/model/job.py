@@ -10,7 +10,8 @@ import msgspec
 
 from sandbox.errors import DocumentError
 from sandbox.model.canonical import Document
-from sandbox.model.party import check_distinct
+from sandbox.model.party import check_name
+from sandbox.model.policy import check_names
 
 MAX_JOB_CHARACTERS = 1 << 18
 SMALLEST_KEY, LARGEST_KEY = 2048, 8192
@@ -43,12 +44,11 @@ class Job(Document, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.title.strip() or not self.title.isprintable() or len(self.title) > MAX_TITLE:
             raise DocumentError(f"title: one line of 1 to {MAX_TITLE} printable characters")
-        for field in ("purpose", "profile", "sql"):
-            if not getattr(self, field).strip():
-                raise DocumentError(f"{field}: is empty")
-        if not self.recipients:
-            raise DocumentError("recipients: name at least one")
-        check_distinct(self.recipients, field="recipients")
+        check_name(self.purpose, field="purpose")
+        check_name(self.profile, field="profile")
+        check_names(self.recipients, field="recipients")
+        if not self.sql.strip():
+            raise DocumentError("sql: is empty")
 
 
 def job_from_toml(text: str, *, what: str = "job.toml") -> Job:
