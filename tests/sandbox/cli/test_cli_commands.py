@@ -91,8 +91,12 @@ def test_explain_shows_a_denial_and_still_succeeds(run: Run, write_job: WriteJob
     assert "Owners' terms: DENIED" in found.out
 
 
-def test_run_writes_product_card_and_evidence(run: Run, workspace: Path) -> None:
-    found = run("run", "example/job.toml", "--out", "answer", "--json")
+def test_a_template_covers_other_literals_and_run_writes_product_card_and_evidence(
+    run: Run, workspace: Path, write_job: WriteJob
+) -> None:
+    assert run("grant", "request", "example/job.toml", "--template").code == 0
+    assert run("grant", "approve", "newest", "--as", "all").code == 0
+    found = run("run", write_job(("test = 'hdl'", "test = 'glucose'")), "--out", "answer", "--json")
     assert found.code == 0
     assert found.err == ""
     document = found.document
@@ -218,14 +222,6 @@ def test_each_party_signs_for_itself(run: Run, workspace: Path) -> None:
     listed = run("grant", "list", "--json").document["grants"]
     assert [item["used"] for item in listed] == [1, 0]
     assert asked["id"] in run("grant", "list").out
-
-
-def test_a_template_covers_other_literals(run: Run, workspace: Path, write_job: WriteJob) -> None:
-    assert run("grant", "request", "example/job.toml", "--template").code == 0
-    assert run("grant", "approve", "newest", "--as", "all").code == 0
-    found = run("run", write_job(("test = 'hdl'", "test = 'glucose'")))
-    assert found.code == 0
-    assert found.err == ""
 
 
 def test_the_log_is_listed_traced_and_reconciled(run: Run, workspace: Path) -> None:

@@ -76,31 +76,8 @@ def used(workspace: Path) -> int:
     return int(found["used"])
 
 
-def test_ctrl_c_stops_a_run_and_gives_its_use_back(workspace: Path) -> None:
-    process = start_run(workspace)
-    process.send_signal(signal.SIGINT)
-    out, errors = process.communicate(timeout=120)
-    assert process.returncode == 1, errors
-    assert out == ""
-    assert errors.splitlines()[-1] == "error: stopped"
-    check_text(errors)
-    assert used(workspace) == 1
-    kinds = [event["kind"] for event in json.loads(sandbox("audit", "log", "--json", cwd=workspace).stdout)["events"]]
-    assert kinds[-1] == "task.aborted"
-    assert sandbox("run", "example/job.toml", cwd=workspace).returncode == 0
-    assert used(workspace) == 2
-
-
-def test_a_killed_run_leaves_a_workspace_that_works(workspace: Path) -> None:
-    process = start_run(workspace)
-    process.kill()
-    process.communicate(timeout=60)
-    assert used(workspace) == 1
-    assert sandbox("audit", "reconcile", cwd=workspace).returncode == 0
-
-
-def test_people_see_bars_and_no_leftovers(workspace: Path) -> None:
-    """On a terminal, bars move on stderr; stdout stays what it is elsewhere."""
+def run_on_a_terminal(workspace: Path) -> None:
+    """For people bars move on stderr; stdout stays what it is elsewhere."""
     controller, terminal = pty.openpty()
     process = subprocess.Popen([*MAIN, "run", "example/job.toml"], cwd=workspace, stdout=subprocess.PIPE, stderr=terminal)
     os.close(terminal)
@@ -116,3 +93,26 @@ def test_people_see_bars_and_no_leftovers(workspace: Path) -> None:
     assert b"blind and encrypt" in shown
     assert "\x1b" not in out.decode()
     assert "mean_hdl" in out.decode()
+
+
+def test_ctrl_c_stops_a_run_and_gives_its_use_back(workspace: Path) -> None:
+    process = start_run(workspace)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 1, errors
+    assert out == ""
+    assert errors.splitlines()[-1] == "error: stopped"
+    check_text(errors)
+    assert used(workspace) == 1
+    kinds = [event["kind"] for event in json.loads(sandbox("audit", "log", "--json", cwd=workspace).stdout)["events"]]
+    assert kinds[-1] == "task.aborted"
+    run_on_a_terminal(workspace)
+    assert used(workspace) == 2
+
+
+def test_a_killed_run_leaves_a_workspace_that_works(workspace: Path) -> None:
+    process = start_run(workspace)
+    process.kill()
+    process.communicate(timeout=60)
+    assert used(workspace) == 1
+    assert sandbox("audit", "reconcile", cwd=workspace).returncode == 0

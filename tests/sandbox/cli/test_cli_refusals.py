@@ -140,22 +140,6 @@ def test_terms_of_unknown_columns_are_refused(run: Run, workspace: Path) -> None
     assert "no column 'valeu'; it has id, test, value" in found.err
 
 
-def test_a_used_up_and_a_revoked_grant_stop_a_run(run: Run, workspace: Path) -> None:
-    assert run("grant", "request", "example/job.toml").code == 0
-    asked = run("grant", "approve", "newest", "--as", "all", "--json").document["id"]
-    assert run("run", "example/job.toml", "--grant", asked).code == 0
-    assert run("grant", "show", asked, "--json").document["state"] == "used up"
-    used = run("run", "example/job.toml", "--grant", asked)
-    assert used.code == 3
-    assert "is used up: 1 of 1 calls" in used.err
-    revoked = run("grant", "revoke", asked, "--as", "lab", "--reason", "a complaint")
-    assert revoked.code == 0
-    assert "is revoked" in revoked.out
-    again = run("run", "example/job.toml", "--grant", asked)
-    assert again.code == 3
-    assert "revoked by lab" in again.err
-
-
 def test_an_incomplete_grant_stops_a_run(run: Run, workspace: Path) -> None:
     asked = run("grant", "request", "example/job.toml", "--json").document["id"]
     assert "still needs" in run("grant", "approve", asked, "--as", "lab").out
@@ -175,15 +159,22 @@ def test_an_expired_grant_stops_a_run(run: Run, workspace: Path, monkeypatch: py
     assert "expired at" in found.err
 
 
-def test_nothing_released_is_exit_code_4_and_costs_a_use(run: Run, write_job: WriteJob) -> None:
+def test_nothing_released_costs_a_use_and_used_up_or_revoked_grants_stop_a_run(run: Run, write_job: WriteJob) -> None:
     path = write_job(("p.male AS sex", "p.age AS sex"), ("BY p.male", "BY p.age"))
     assert run("grant", "request", path).code == 0
-    assert run("grant", "approve", "newest", "--as", "all").code == 0
-    found = run("run", path)
+    grant = run("grant", "approve", "newest", "--as", "all", "--json").document["id"]
+    found = run("run", path, "--json")
     assert found.code == 4, found.err
     assert "nothing could be released" in found.err
-    assert found.out == ""
-    assert run("grant", "show", "newest", "--json").document["used"] == 1
+    assert found.document["error"]["findings"]
+    assert run("grant", "show", grant, "--json").document["state"] == "used up"
+    again = run("run", path, "--grant", grant)
+    assert again.code == 3
+    assert "is used up: 1 of 1 calls" in again.err
+    assert "is revoked" in run("grant", "revoke", grant, "--as", "lab", "--reason", "a complaint").out
+    ended = run("run", path)
+    assert ended.code == 3
+    assert "revoked by lab" in ended.err
 
 
 def test_a_workspace_has_one_user_at_a_time(run: Run, workspace: Path) -> None:
