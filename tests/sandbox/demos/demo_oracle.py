@@ -70,7 +70,7 @@ def pooled(sql: str, tables: Sequence[Table], scale: int) -> dict[tuple[Any, ...
     groups = [name for name in rows[0] if name not in (*functions, *counts, "keys", "contributors")]
     for row in rows:
         for name, function in functions.items():
-            row[name] = _exact(function, *(int(value) for value in row[name]), scale)
+            row[name] = _exact(function, *(int(value or 0) for value in row[name]), scale)
     return {tuple(row[name] for name in groups): row for row in rows}
 
 
@@ -94,7 +94,7 @@ def assert_exact(product: Product, expected: dict[tuple[Any, ...], dict[str, Any
         for name, value in zip(names, row[width:], strict=True):
             truth = expected[labels][name]
             cell = expected[labels]
-            below = cell["keys"] < MIN_KEYS or (isinstance(truth, Fraction | _Root) and cell["contributors"] < MIN_KEYS)
+            below = cell["keys"] < MIN_KEYS or (not isinstance(truth, int) and cell["contributors"] < MIN_KEYS)
             assert withheld.get((text, name)) == ("BELOW_K" if below else None), (labels, name)
             if not below:
                 assert_same(value, truth)
@@ -117,7 +117,9 @@ class _Root:
     square: Fraction
 
 
-def _exact(function: str, count: int, total: int, squares: int, scale: int) -> Fraction | _Root:
+def _exact(function: str, count: int, total: int, squares: int, scale: int) -> Fraction | _Root | None:
+    if count < (1 if function == "AVG" else 2):
+        return None
     if function == "AVG":
         return Fraction(total, count * scale)
     return _Root(Fraction(count * squares - total * total, count * (count - 1) * scale * scale))
