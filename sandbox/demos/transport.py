@@ -72,7 +72,8 @@ def run(
     """Run both questions in a new workspace and return their answers.
 
     out: a directory that is new or empty; by default one below the system's temporary directory, which is kept. rows: only
-    the first so many flights. Raises StateError if `out` is in use, UsageError if the demo data is not installed.
+    the first so many flights; fewer than 1,615 are in fewer than 100 hours, the shortest list that may take part. Raises
+    StateError if `out` is in use, UsageError if the demo data is not installed.
     """
     directory = new_directory(out, "transport")
     questions = {name: read_job(f"transport-{name}") for name in QUESTIONS}
