@@ -88,7 +88,10 @@ def write_product(product: Product, directory: Path) -> None:
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
-    """Yield a question that says whether Ctrl-C was pressed: the first one asks for a clean stop, the second interrupts."""
+    """Yield a question that says whether Ctrl-C was pressed: the first one asks for a clean stop, the second interrupts.
+
+    A process that was started to ignore it goes on ignoring it.
+    """
     asked: list[int] = []
 
     def ask(number: int, _frame: Any) -> None:
@@ -96,7 +99,9 @@ def stoppable() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         console.complain("stopping after this step; press Ctrl-C again to break off")
 
-    before = signal.signal(signal.SIGINT, ask)
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, ask)
     try:
         yield lambda: bool(asked)
     finally:

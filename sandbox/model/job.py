@@ -14,7 +14,7 @@ from sandbox.model.party import check_name
 from sandbox.model.policy import check_names
 
 MAX_JOB_CHARACTERS = 1 << 18
-SMALLEST_KEY, LARGEST_KEY = 2048, 8192
+KEY_BITS = (2048, 3072, 4096)
 MAX_TITLE = 200
 
 
@@ -25,10 +25,8 @@ class JobParameters(Document, frozen=True, kw_only=True):
     noise: OneOf["djn", "subgroup"] = "djn"
 
     def __post_init__(self) -> None:
-        if not SMALLEST_KEY <= self.key_bits <= LARGEST_KEY or self.key_bits % 2:
-            raise DocumentError(
-                f"parameters.key_bits: {self.key_bits} is not an even number of bits in {SMALLEST_KEY}..{LARGEST_KEY}"
-            )
+        if self.key_bits not in KEY_BITS:
+            raise DocumentError(f"parameters.key_bits: use one of {', '.join(map(str, KEY_BITS))}")
 
 
 class Job(Document, frozen=True, kw_only=True):

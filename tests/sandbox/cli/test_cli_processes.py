@@ -24,6 +24,12 @@ code = main(sys.argv[1:])
 print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
 sys.exit(code)
 """
+HEEDING = """
+import signal, sys
+from sandbox.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background would hand down that it is ignored
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def sandbox(*arguments: str, cwd: Path, **options: str) -> subprocess.CompletedProcess[str]:
@@ -60,7 +66,11 @@ def test_a_plain_locale_and_a_closed_pipe_are_no_trouble(workspace: Path) -> Non
 def start_run(workspace: Path) -> subprocess.Popen[str]:
     """Start a run and return once its task is open."""
     process = subprocess.Popen(
-        [*MAIN, "run", "example/job.toml"], cwd=workspace, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", HEEDING, "run", "example/job.toml"],
+        cwd=workspace,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
