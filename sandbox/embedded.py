@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
-import dataclasses
-import datetime
-import os
-import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,36 +11,30 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from protocols import join
 from protocols.errors import Cancelled
-from sandbox.audit.events import make_event
-from sandbox.audit.note import SignedCheckpoint
 from sandbox.catalogue import TableDefinition, open_catalogue
 from sandbox.errors import Denied, NotFound, SandboxError, UsageError, Withheld
 from sandbox.model.asset import Asset
-from sandbox.model.decision import Decision
-from sandbox.model.evidence import SignedEvent
-from sandbox.model.grant import Revocation, SignedGrant, SignedRevocation, request_grant
+from sandbox.model.grant import Revocation, SignedGrant, SignedRevocation
 from sandbox.model.plan import Parameters, Plan
 from sandbox.model.policy import Policy
-from sandbox.node.gate import Proceedings, publish, write_evidence
+from sandbox.node.computation import OnFrame, compute
+from sandbox.node.gate import publish, write_evidence
+from sandbox.node.granting import request, sign
 from sandbox.node.manager import ManagerNode, refusal
 from sandbox.node.progress import notebook_progress
-from sandbox.node.provider import Contribution, ProviderNode, require_logged
-from sandbox.node.session import Clockwork, OnProgress, run_session, signed_transcripts
+from sandbox.node.provider import ProviderNode
+from sandbox.node.session import Clockwork, OnProgress
 from sandbox.node.workspace import Clock, Workspace, utc_now, write_atomically
 from sandbox.planning import compile_question, rules_for
-from sandbox.policy import RequestResource, authorise
 from sandbox.sources import open_source
-from sandbox.tasks.casefile import KeptGrant, ReleasedProduct, Task
+from sandbox.tasks.casefile import ReleasedProduct
 from sandbox.tasks.explain import Explanation, explained
 from sandbox.tasks.product import Product
-from sandbox.tasks.protocol import join_params
 from sandbox.tasks.terms import declared_terms
 
 DEFAULT_PROFILE = "statistics-controlled"
 GRANT_DAYS = 30
-OnFrame = Callable[[str, str, bytes], None]
 
 
 class Embedded:
@@ -191,39 +180,12 @@ class Embedded:
         self, plan: Plan | Explanation, *, calls: int = 1, days: int = GRANT_DAYS, by: Literal["plan", "template"] = "plan"
     ) -> SignedGrant:
         """Submit a plan and return the grant that it needs, unsigned. by: `template` covers the plan with other literals."""
-        question = _plan(plan)
-        # Witnesses' clocks count whole seconds: a grant that began within one would seem to be used before.
-        now = self.manager.now().replace(microsecond=0)
-        signed = request_grant(
-            question,
-            id=f"grant-{secrets.token_hex(6)}",
-            authoriser=self.manager.name,
-            calls=calls,
-            not_before=now,
-            expires=now + datetime.timedelta(days=days),
-            by=by,
-        )
-        self._allow(question.operator, "request", question, signed)
-        submitted = self.manager.event(
-            "plan.submitted",
-            task=signed.grant.id,
-            subjects={"plan": question.digest()},
-            cites=[],
-            party=question.operator,
-        )
-        self.manager.keep_grant(KeptGrant(signed=signed, plan=question, submitted=submitted, issued=None))
-        return signed
+        return request(self.manager, _plan(plan), calls=calls, days=days, by=by)
 
     def sign(self, grant: str, party: str) -> SignedGrant:
         """Sign a requested grant for one of its signers; roles and the owners' terms decide first. Raises Denied, NotFound."""
         with self._desk:  # two signatures at once must both be kept
-            kept = self.manager.records.grant(grant)
-            self._allow(party, "approve", kept.plan, kept.signed)
-            decision = self.manager.judge(kept.plan)
-            if not decision.allowed:
-                raise self.manager.deny(kept.plan, decision, task=kept.signed.grant.id, cites=[kept.submitted])
-            signed = kept.signed.sign(party, self.workspace.identity(party))
-            return self.manager.keep_grant(dataclasses.replace(kept, signed=signed)).signed
+            return sign(self.manager, grant, party)
 
     def revoke(self, grant: SignedGrant, *, by: str, reason: str) -> None:
         """End a grant at once, in the name of the manager, of one of its providers, or of who asked for it."""
@@ -259,7 +221,16 @@ class Embedded:
 
         clockwork = Clockwork(on_progress=on_progress or notebook_progress(), is_stopped=stopped)
         try:
-            proceedings, result = self._compute(task, decision, grant, clockwork, on_frame)
+            proceedings, result = compute(
+                self.manager,
+                self._nodes,
+                task=task,
+                decision=decision,
+                grant=grant,
+                clockwork=clockwork,
+                on_frame=on_frame,
+                allow_insecure_key=self._insecure_test_keys,
+            )
             clockwork.update("gate: check and release", 0, 1)
             product = publish(self.manager, proceedings, result)
         except Withheld:
@@ -296,78 +267,6 @@ class Embedded:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-    def _compute(
-        self, task: Task, decision: Decision, grant: SignedGrant, clockwork: Clockwork, on_frame: OnFrame | None
-    ) -> tuple[Proceedings, join.JoinResult]:
-        plan = task.plan
-        key = self.manager.gate_key(plan)
-        params = join_params(plan, key.public_key.fingerprint)
-        contributions = self._contributions(task, clockwork)
-        opened, seen = self._open_session(task, contributions)
-        with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            common: dict[str, Any] = {
-                "mapper": pool.map,
-                "progress": clockwork.progress(),
-                "allow_insecure_key": self._insecure_test_keys,
-            }
-            roles: dict[str, Any] = {
-                name: self._nodes[name].role(params, contribution, **common) for name, contribution in contributions.items()
-            }
-            roles[plan.operator] = join.JoinOperator(plan.operator, params, **common)
-            roles[plan.gate] = join.JoinGate(plan.gate, params, key, **common)
-            session = run_session(secrets.token_bytes(16), roles, on_frame=on_frame)
-        proceedings = Proceedings(
-            task=task,
-            decision=decision,
-            grants=tuple(self.manager.records.grant(item.grant.digest()) for item in (grant, *self.manager.ancestors(grant))),
-            commitments=tuple(item.commitment for item in contributions.values()),
-            transcripts=signed_transcripts(task.id, session, self.workspace),
-            events=(task.authorised, *(item.event for item in contributions.values()), opened),
-            opened=opened,
-            checkpoints=(*(item.checkpoint for item in contributions.values()), seen),
-        )
-        return proceedings, session.outputs[plan.gate]
-
-    def _contributions(self, task: Task, clockwork: Clockwork) -> dict[str, Contribution]:
-        assets = self.manager.assets()
-        found: dict[str, Contribution] = {}
-        for index, entry in enumerate(task.plan.inputs):
-            step = f"{entry.provider}: read, aggregate and commit"
-            clockwork.update(step, 0, 1)
-            found[entry.provider] = self._nodes[entry.provider].contribute(
-                task.plan,
-                index,
-                assets[entry.asset],
-                task.authorised,
-                self.manager.logbook,
-                is_cancelled=clockwork.is_cancelled,
-            )
-            clockwork.update(step, 1, 1)
-        return found
-
-    def _open_session(self, task: Task, contributions: Mapping[str, Contribution]) -> tuple[SignedEvent, SignedCheckpoint]:
-        """Log, in the operator's name, that the session begins, once every input is committed to."""
-        seen = require_logged(task.authorised, self.manager.logbook, self.workspace.trust(), None)
-        event = make_event(
-            "session.opened",
-            party=task.plan.operator,
-            task=task.id,
-            time=self.manager.now(),
-            subjects={"plan": task.plan.digest()},
-            cites=[task.authorised, *(item.event for item in contributions.values())],
-            checkpoint=seen.checkpoint.digest(),
-        )
-        opened = SignedEvent.sign(event, self.workspace.identity(task.plan.operator))
-        self.manager.logbook.append(opened)
-        return opened, seen
-
-    def _allow(self, party: str, action: Literal["request", "approve"], plan: Plan, signed: SignedGrant) -> None:
-        grant = signed.grant
-        resource = RequestResource(name=grant.id, requester=grant.requester, providers=grant.providers)
-        decision = authorise(party, action, resource, self.workspace.parties)
-        if not decision.allowed:
-            raise self.manager.deny(plan, decision, task=grant.id)
 
     def _provider_node(self, name: str) -> ProviderNode:
         node = ProviderNode(name, self.workspace, clock=self._clock)

@@ -1,14 +1,16 @@
-"""Granting: where each grant stands, and which one covers a plan."""
+"""Granting: requests and signatures, where each grant stands, and which one covers a plan."""
 
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import secrets
 from typing import Literal
 
-from sandbox.model.grant import SignedGrant, template_digest
+from sandbox.model.grant import SignedGrant, request_grant, template_digest
 from sandbox.model.plan import Plan
 from sandbox.node.manager import ManagerNode, grant_subject, refusal
+from sandbox.policy import RequestResource, authorise
 from sandbox.tasks.casefile import KeptGrant
 
 GrantState = Literal["requested", "valid", "not yet valid", "used up", "expired", "revoked"]
@@ -22,6 +24,50 @@ class Standing:
     state: GrantState
     used: int
     missing: tuple[str, ...]
+
+
+def request(
+    manager: ManagerNode, plan: Plan, *, calls: int, days: int, by: Literal["plan", "template"] = "plan"
+) -> SignedGrant:
+    """Log a plan's submission and return the grant that it needs, unsigned. Raises Denied, logged, for a wrong role."""
+    # Witnesses' clocks count whole seconds: a grant that began within one would seem to be used before.
+    now = manager.now().replace(microsecond=0)
+    signed = request_grant(
+        plan,
+        id=f"grant-{secrets.token_hex(6)}",
+        authoriser=manager.name,
+        calls=calls,
+        not_before=now,
+        expires=now + datetime.timedelta(days=days),
+        by=by,
+    )
+    _require_role(manager, plan.operator, "request", plan, signed)
+    submitted = manager.event(
+        "plan.submitted", task=signed.grant.id, subjects={"plan": plan.digest()}, cites=[], party=plan.operator
+    )
+    manager.keep_grant(KeptGrant(signed=signed, plan=plan, submitted=submitted, issued=None))
+    return signed
+
+
+def sign(manager: ManagerNode, grant: str, party: str) -> SignedGrant:
+    """Add one signer's signature to a kept grant; role and all owners' terms decide first. Raises Denied, NotFound."""
+    kept = manager.records.grant(grant)
+    _require_role(manager, party, "approve", kept.plan, kept.signed)
+    decision = manager.judge(kept.plan)
+    if not decision.allowed:
+        raise manager.deny(kept.plan, decision, task=kept.signed.grant.id, cites=[kept.submitted])
+    signed = kept.signed.sign(party, manager.workspace.identity(party))
+    return manager.keep_grant(dataclasses.replace(kept, signed=signed)).signed
+
+
+def _require_role(
+    manager: ManagerNode, party: str, action: Literal["request", "approve"], plan: Plan, signed: SignedGrant
+) -> None:
+    grant = signed.grant
+    resource = RequestResource(name=grant.id, requester=grant.requester, providers=grant.providers)
+    decision = authorise(party, action, resource, manager.workspace.parties)
+    if not decision.allowed:
+        raise manager.deny(plan, decision, task=grant.id)
 
 
 def standing(manager: ManagerNode, kept: KeptGrant) -> Standing:
