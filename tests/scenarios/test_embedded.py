@@ -65,7 +65,7 @@ def pooled(sql: str) -> list[tuple[Any, ...]]:
     for name, frame in (frames | {"bank.incomes": INCOMES}).items():
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name.split('.', maxsplit=1)[0]}")
         connection.register("incoming", frame)
-        connection.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming")  # noqa: S608
+        connection.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming")
     return connection.execute(sql).fetchall()
 
 

@@ -166,12 +166,12 @@ def test_joins_in_any_shape() -> None:
         "registry.patients p INNER JOIN lab.measurements l ON (p.id = l.id) JOIN hospital.events e ON ((l.id = e.id))",
         "registry.patients JOIN lab.measurements ON patients.id = measurements.id JOIN hospital.events e ON e.id = patients.id",
     ):
-        assert len(compiled("SELECT COUNT(*) FROM " + joins).inputs) == 3  # noqa: S608
+        assert len(compiled("SELECT COUNT(*) FROM " + joins).inputs) == 3
     for joins in (
         "airline.flights f JOIN met.weather w ON w.day = f.day AND f.origin = w.origin",
         "airline.flights f JOIN met.weather w USING (day, origin)",
     ):
-        plan = compiled("SELECT COUNT(DISTINCT (w.day, w.origin)) AS k, AVG(f.delay) FROM " + joins)  # noqa: S608
+        plan = compiled("SELECT COUNT(DISTINCT (w.day, w.origin)) AS k, AVG(f.delay) FROM " + joins)
         assert [part.key for part in plan.inputs] == [("origin", "day")] * 2
         assert plan.inputs[0].measures[0].clip
 

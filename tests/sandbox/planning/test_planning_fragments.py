@@ -24,7 +24,7 @@ def played(found: Fragment, create: str, rows: list[tuple[Any, ...]]) -> tuple[d
     with duckdb.connect() as connection:
         connection.execute(f"CREATE TABLE source ({create})")
         if rows:
-            connection.executemany(f"INSERT INTO source VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608
+            connection.executemany(f"INSERT INTO source VALUES ({', '.join('?' * len(rows[0]))})", rows)
         result = connection.execute(found.checks.sql, list(found.checks.parameters))
         names = [item[0] for item in result.description]
         (row,) = result.fetchall()

@@ -101,13 +101,13 @@ def fill(connection: duckdb.DuckDBPyConnection, rows: dict[str, list[tuple[Any, 
         connection.execute(f"CREATE OR REPLACE TABLE {name} ({columns})")
         if rows[name]:
             marks = ", ".join("?" * len(rows[name][0]))
-            connection.executemany(f"INSERT INTO {name} VALUES ({marks})", rows[name])  # noqa: S608
+            connection.executemany(f"INSERT INTO {name} VALUES ({marks})", rows[name])
 
 
 def run_fragment(connection: duckdb.DuckDBPyConnection, found: Fragment, index: int) -> None:
     """Run checks and rows over the table, and keep the rows as part_<index>."""
     read = ", ".join(f'"{name}"' for name in found.columns)
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW source AS SELECT {read} FROM {found.asset}")  # noqa: S608
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW source AS SELECT {read} FROM {found.asset}")
     types = {name: kind for name, kind, *_ in connection.execute("DESCRIBE source").fetchall()}
     require_types(found, ASSETS[found.asset], types)
     result = connection.execute(found.checks.sql, list(found.checks.parameters))
@@ -123,7 +123,7 @@ def run_fragment(connection: duckdb.DuckDBPyConnection, found: Fragment, index: 
     columns = ", ".join(f"{name} {kind}" for name, kind in described)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE part_{index} ({columns})")
     if rows:
-        connection.executemany(f"INSERT INTO part_{index} VALUES ({', '.join('?' * len(described))})", rows)  # noqa: S608
+        connection.executemany(f"INSERT INTO part_{index} VALUES ({', '.join('?' * len(described))})", rows)
 
 
 def cells_of_fragments(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[tuple[Any, ...], tuple[Any, ...]]:
@@ -141,7 +141,7 @@ def cells_of_fragments(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dic
     groups = [f"part_{group.input}.group_{group.local}" for group in plan.groups]
     tables = "part_0" + "".join(f" JOIN part_{index} ON part_{index}.key_0 = part_0.key_0" for index in parts[1:])
     by = f" GROUP BY {', '.join(groups)}" if groups else ""
-    rows = connection.execute(f"SELECT {', '.join((*groups, *totals))} FROM {tables}{by}").fetchall()  # noqa: S608
+    rows = connection.execute(f"SELECT {', '.join((*groups, *totals))} FROM {tables}{by}").fetchall()
     return {row[: len(groups)]: tuple(value or 0 for value in row[len(groups) :]) for row in rows}
 
 
