@@ -1,0 +1,1 @@
+"""Benchmarks against peers; run from a checkout, never installed."""

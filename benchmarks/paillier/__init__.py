@@ -1,0 +1,1 @@
+"""Benchmarks of Paillier: what is measured, against whom, and the targets."""
