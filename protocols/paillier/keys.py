@@ -206,7 +206,8 @@ class PublicKey:
             ready, integers = integers[: len(pooled)], integers[len(pooled) :]
             parts.append(self.ring.multiply(pooled, _plain_limbs(self, ready)))
         parts.append(encrypt_rows(self, self.noise_source, integers, rng=rng, mapper=mapper))
-        return EncryptedArray(np.concatenate(parts), self, layout, fresh=True)
+        # Concatenating one part would copy it, and double the peak of a long encryption.
+        return EncryptedArray(parts[0] if len(parts) == 1 else np.concatenate(parts), self, layout, fresh=True)
 
     def to_bytes(self) -> bytes:
         """Return the canonical encoding: JSON with sorted names, no blanks, numbers in lower-case hex."""
