@@ -25,7 +25,7 @@ from sandbox.node.manager import ManagerNode, refusal
 from sandbox.node.progress import notebook_progress
 from sandbox.node.provider import ProviderNode
 from sandbox.node.session import Clockwork, OnProgress
-from sandbox.node.workspace import Clock, Workspace, utc_now, write_atomically
+from sandbox.node.workspace import Clock, SteadyClock, Workspace, utc_now, write_atomically
 from sandbox.planning import compile_question, rules_for
 from sandbox.sources import open_source
 from sandbox.tasks.casefile import ReleasedProduct
@@ -55,15 +55,18 @@ class Embedded:
         self.workspace = workspace
         self._terms = terms
         self._insecure_test_keys = insecure_test_keys
-        self._clock = clock
+        self._clock = SteadyClock(clock)
         self._nodes: dict[str, ProviderNode] = {}
         self._desk = threading.RLock()
         try:
-            self._nodes = {name: self._provider_node(name) for name in workspace.providers}
+            for name in workspace.providers:
+                self._open_provider(name)
             witnesses = [node.witness for node in self._nodes.values()]
-            self.manager = ManagerNode(workspace, witnesses, clock=clock, insecure_keys=insecure_test_keys)
+            self.manager = ManagerNode(workspace, witnesses, clock=self._clock, insecure_keys=insecure_test_keys)
             self._released()
         except BaseException:
+            if hasattr(self, "manager"):
+                self.manager.close()
             self._close_nodes()
             workspace.close()
             raise
@@ -268,8 +271,8 @@ class Embedded:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _provider_node(self, name: str) -> ProviderNode:
-        node = ProviderNode(name, self.workspace, clock=self._clock)
+    def _open_provider(self, name: str) -> None:
+        node = self._nodes[name] = ProviderNode(name, self.workspace, clock=self._clock)
         catalogue = open_catalogue(self.workspace.node(name) / "catalogue.sqlite")
         try:
             for asset in catalogue.list(provider=name):
@@ -278,7 +281,6 @@ class Embedded:
                     node.attach(asset.table, lambda spec=spec: open_source(spec))  # type: ignore[misc]
         finally:
             catalogue.close()
-        return node
 
     def _close_nodes(self) -> None:
         for node in self._nodes.values():

@@ -29,7 +29,11 @@ class Logbook:
             identity=workspace.identity(manager, kind="log"),
             witnesses=witnesses,
         )
-        self.deliver()
+        try:
+            self.deliver()
+        except BaseException:
+            self._keeper.close()
+            raise
 
     def append(self, *events: SignedEvent) -> tuple[Receipt, ...]:
         """Add events of any node and return their receipts, cosigned by the witnesses."""

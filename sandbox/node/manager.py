@@ -21,7 +21,7 @@ from sandbox.model.grant import SignedGrant, SignedRevocation
 from sandbox.model.plan import Plan
 from sandbox.model.policy import Policy
 from sandbox.node.logbook import Logbook
-from sandbox.node.workspace import Clock, Workspace, utc_now
+from sandbox.node.workspace import Clock, SteadyClock, Workspace, utc_now
 from sandbox.policy import History, TaskResource, authorise, check_grant, check_revocation, decide
 from sandbox.tasks.casefile import KeptGrant, Task
 from sandbox.tasks.lifecycle import TaskState
@@ -47,6 +47,8 @@ class ManagerNode:
         self._store = workspace.store()
         self.ledger = Ledger(self._store)
         self.records = Records(self._store)
+        if isinstance(clock, SteadyClock):
+            clock.catch_up(self.ledger.now(clock()))
         self.process = secrets.token_hex(8)
         self.writing_evidence = threading.Lock()
         self._finish_dead_tasks()

@@ -37,6 +37,29 @@ def utc_now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
+class SteadyClock:
+    """A clock that always advances, by a microsecond where the one below it stands still or is set back.
+
+    All nodes of a process share it: their events and cosignatures keep the order in which they happened.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._latest = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+        self._guard = threading.Lock()
+
+    def __call__(self) -> datetime.datetime:
+        now = self._clock()
+        with self._guard:
+            self._latest = max(now, self._latest + datetime.timedelta(microseconds=1))
+            return self._latest
+
+    def catch_up(self, seen: datetime.datetime) -> None:
+        """Never show a time before one that was seen, by an earlier process for example."""
+        with self._guard:
+            self._latest = max(self._latest, seen)
+
+
 class WitnessKey(Document, frozen=True, kw_only=True):
     """A provider's witness and its public key."""
 
@@ -116,7 +139,14 @@ class Workspace:
         if not (root / NETWORK_FILE).is_file():
             raise NotFound(f"{root} is no workspace; make one with `sandbox init {root}`")
         lock = _locked(root)
-        return cls(root, lock, parse((root / NETWORK_FILE).read_bytes(), Network, what=str(root / NETWORK_FILE)))
+        try:
+            return cls(root, lock, parse((root / NETWORK_FILE).read_bytes(), Network, what=str(root / NETWORK_FILE)))
+        except OSError as error:
+            lock.close()
+            raise StateError(f"{root / NETWORK_FILE} cannot be read ({error.strerror})") from None
+        except BaseException:
+            lock.close()
+            raise
 
     @property
     def parties(self) -> dict[str, Party]:

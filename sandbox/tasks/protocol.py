@@ -84,6 +84,14 @@ def provider_rows(entry: PlanInput, domain: DomainDocument, table: Any) -> join.
         encoded = encode_keys([table.column(f"key_{at}").combine_chunks() for at in range(len(entry.key))], key_domain(domain))
     except ParameterError as error:
         raise SourceError(f"{entry.asset}: {error}; declare the key column with the domain's type") from None
+    if entry.unique and (domain.trim or domain.fold_case or domain.nfkc):
+        # The source's own check compared keys as they are written.
+        repeated = len(encoded.keys) - len(set(encoded.keys))
+        if repeated:
+            raise SourceError(
+                f"{entry.asset}: it is declared unique, but {repeated} of its keys repeat others once key domain {domain.name} "
+                "has made their spellings one; declare unique=False, or repair the keys"
+            )
     kept = encoded.rows
     groups, labels = _local_groups([table.column(f"group_{at}").to_pylist() for at in range(len(entry.groups))], len(table))
 
