@@ -59,7 +59,7 @@ def _start(what: str) -> subprocess.Popen[bytes]:
     environment["OMP_NUM_THREADS"] = "1"
     try:
         return subprocess.Popen(  # noqa: S603  (our own interpreter and module, no shell)
-            COMMAND,
+            [*COMMAND, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

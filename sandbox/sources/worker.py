@@ -1,7 +1,8 @@
 """The worker: a fresh interpreter that opens one source, answers one request over the pipe, and ends.
 
-Run as `python -m sandbox.sources.worker`. It writes no file, opens no connection, and says nothing but frames: whatever goes
-wrong leaves as a fault code with places. Its standard error is closed, since library texts quote cell values.
+Run as `python -m sandbox.sources.worker PARENT`, the parent's process number. It writes no file, opens no connection, and says
+nothing but frames: whatever goes wrong leaves as a fault code with places. Its standard error is closed, since library texts
+quote cell values.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import os
 import resource
 import signal
 import sys
@@ -27,6 +29,7 @@ PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Answer the request on standard input. Ends with status 0 also after a fault, which is in the reply."""
+    die_with(int(sys.argv[1]))
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     request = Request.read(source)
     try:
@@ -41,8 +44,16 @@ def main() -> None:
     sink.flush()
 
 
+def die_with(parent: int) -> None:
+    """Be killed when the parent dies; end now if it has died already, since then no signal will come."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
 def confine(limits: Limits) -> None:
-    """Bound memory, processor time and open files; forbid writing and cores; die with the parent, or at the time limit."""
+    """Bound memory, processor time and open files; forbid writing and cores; die at the time limit."""
     seconds = int(limits.timeout_s) + 5
     for kind, value in (
         (resource.RLIMIT_AS, 2 * limits.memory_bytes + ADDRESS_SPACE_SPARE),
@@ -56,8 +67,6 @@ def confine(limits: Limits) -> None:
         with contextlib.suppress(OSError, ValueError):  # macOS has no bound on address space
             resource.setrlimit(kind, (bound, bound))
     signal.alarm(seconds)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def answer(request: Request, source: BinaryIO, sink: BinaryIO) -> dict[str, object]:
