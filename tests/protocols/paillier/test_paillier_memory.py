@@ -1,7 +1,7 @@
 """Memory of a long encryption: chunks stream into the result, and nothing else grows to its size.
 
-SANDBOX_MEMORY_ROWS=1000000 runs it with a million rows under a 2048-bit key (minutes). By default it is smaller, with a bound so tight
-that one copy of the result would break it.
+SANDBOX_MEMORY_ROWS=1000000 runs it with a million rows under a 2048-bit key (minutes). By default it is smaller, with a bound
+so tight that one copy of the result would break it.
 """
 
 from __future__ import annotations
