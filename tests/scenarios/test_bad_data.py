@@ -278,8 +278,17 @@ def failing(original: Callable[..., Any], code: int, chosen: Callable[[int], boo
     return broken
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EMFILE])
-@pytest.mark.parametrize("place", ["log", "witness", "secret", "bundle", "fsync"])
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        ("log", errno.ENOSPC),
+        ("log", errno.EMFILE),
+        ("witness", errno.EIO),
+        ("secret", errno.EROFS),
+        ("bundle", errno.ENOSPC),
+        ("fsync", errno.EIO),
+    ],
+)
 def test_a_disk_that_fails_in_a_run_loses_nothing(
     place: str, code: int, scratch: Path, in_process: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,8 +88,6 @@ def test_the_second_question_is_withheld_with_the_difference_as_its_reason(name:
     first, second = SEQUENCES[name]
     assert reasons(network, first) == set()
     assert reasons(network, second) == {"DIFFERENCE"}
-    # Asking again, or after a restart, changes nothing.
-    assert reasons(network, second) == {"DIFFERENCE"}
     agencies.require_sound(network, scratch)
 
 
@@ -107,7 +105,8 @@ def test_history_outlives_the_process(network: Embedded, scratch: Path) -> None:
     tests = sandbox.table(agencies.measurements(300), key="id", key_domain="person", unique=True, bounds={"value": (0, 1000)})
     network.close()
     with agencies.make(scratch / "w", {"registry": {"people": people}, "lab": {"tests": tests}}) as again:
-        assert reasons(again, second) == {"DIFFERENCE"}
+        for _ in range(2):
+            assert reasons(again, second) == {"DIFFERENCE"}
         agencies.require_sound(again, scratch)
 
 
