@@ -2,7 +2,8 @@
 
 Points are (n, 32) uint8 arrays of encodings, scalars (n, 32) uint8 arrays of little-endian integers in [1, ℓ), both
 C-contiguous; a single point or scalar is 32 bytes. Results are new arrays. Rows are numbered from 0 in errors, which never
-show a value. Arithmetic runs in a `Group`: libsodium's constant-time code here, one row at a time with the GIL released.
+show a value. Arithmetic runs in a `Group`: libsodium, one row at a time with the GIL released, or C++ on vectors of rows
+(native_group.py); both are constant-time in scalars.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy.typing as npt
 import rbcl
 
 from protocols.errors import ParameterError
+from protocols.primitives.engine import requested_engine
 from protocols.primitives.rng import Rng
 
 Points = npt.NDArray[np.uint8]
@@ -76,7 +78,10 @@ class Group(Protocol):
 
 
 class PortableGroup:
-    """libsodium through rbcl, which drops the result code of additions; `Group` tells bad rows by zero bytes instead."""
+    """libsodium through rbcl, which drops the result code of additions; `Group` tells bad rows by zero bytes instead.
+
+    The libsodium in rbcl 1.0 ignores bit 255 of an encoding. RFC 9496 refuses it where it is set, and so does this class.
+    """
 
     description = "libsodium (rbcl), one row per call; constant-time in scalars"
 
@@ -86,35 +91,53 @@ class PortableGroup:
 
     def multiply(self, scalar: bytes, points: Points) -> Points:
         times = rbcl.crypto_scalarmult_ristretto255_allow_scalar_zero
-        return _joined([times(scalar, point) for point in _rows(points)])
+        return _without_bit_255(_joined([times(scalar, point) for point in _rows(points)]), points)
 
     def multiply_each(self, scalars: Scalars, point: bytes) -> Points:
         times = rbcl.crypto_scalarmult_ristretto255_allow_scalar_zero
-        return _joined([times(scalar, point) for scalar in _rows(scalars)])
+        result = _joined([times(scalar, point) for scalar in _rows(scalars)])
+        return _without_bit_255(result, _one(point, POINT_BYTES, "the point").repeat(len(result), axis=0))
 
     def multiply_rows(self, scalars: Scalars, points: Points) -> Points:
         times = rbcl.crypto_scalarmult_ristretto255_allow_scalar_zero
-        return _joined(list(map(times, _rows(scalars), _rows(points))))
+        return _without_bit_255(_joined(list(map(times, _rows(scalars), _rows(points)))), points)
 
     def multiply_base(self, scalars: Scalars) -> Points:
         times = rbcl.crypto_scalarmult_ristretto255_base_allow_scalar_zero
         return _joined([times(scalar) for scalar in _rows(scalars)])
 
     def add(self, a: Points, b: Points) -> Points:
-        return _joined(list(map(rbcl.crypto_core_ristretto255_add, _rows(a), _rows(b))))
+        return _without_bit_255(_joined(list(map(rbcl.crypto_core_ristretto255_add, _rows(a), _rows(b)))), a, b)
 
     def subtract(self, a: Points, b: Points) -> Points:
-        return _joined(list(map(rbcl.crypto_core_ristretto255_sub, _rows(a), _rows(b))))
+        return _without_bit_255(_joined(list(map(rbcl.crypto_core_ristretto255_sub, _rows(a), _rows(b)))), a, b)
 
     def is_valid(self, points: Points) -> npt.NDArray[np.bool_]:
         is_valid_point = rbcl.crypto_core_ristretto255_is_valid_point
-        return np.array([is_valid_point(point) for point in _rows(points)], dtype=np.bool_)
+        valid = np.array([is_valid_point(point) for point in _rows(points)], dtype=np.bool_)
+        return valid & (points[:, POINT_BYTES - 1] < 128)
+
+
+def get_group() -> Group:
+    """Return the arithmetic that SANDBOX_ENGINE selects: C++ if its extension loads, else libsodium; stateless, cached.
+
+    Raises ParameterError for `native` where the extension does not load, and for an unknown name.
+    """
+    return _load_group(requested_engine())
 
 
 @functools.cache
-def get_group() -> Group:
-    """Return the arithmetic in use. It is stateless and shared by threads."""
-    return PortableGroup()
+def _load_group(name: str) -> Group:
+    if name == "portable":
+        return PortableGroup()
+    try:
+        from protocols.primitives.native_group import NativeGroup
+    except ImportError as error:
+        if name == "native":
+            reason = f"its extension is not built or does not load ({type(error).__name__})"
+            raise ParameterError(f"SANDBOX_ENGINE=native, but ristretto255 in C++ cannot be used: {reason}") from error
+        return PortableGroup()
+    return NativeGroup()
 
 
 def hash_to_group(messages: Sequence[bytes], dst: bytes) -> Points:
@@ -270,6 +293,12 @@ def _rows(array: npt.NDArray[np.uint8]) -> list[bytes]:
 
 def _joined(rows: list[bytes]) -> npt.NDArray[np.uint8]:
     return np.frombuffer(bytearray(b"".join(rows)), dtype=np.uint8).reshape(-1, POINT_BYTES)
+
+
+def _without_bit_255(result: Points, *operands: Points) -> Points:
+    for operand in operands:
+        result[operand[:, POINT_BYTES - 1] >= 128] = 0
+    return result
 
 
 def _one(value: bytes, size: int, what: str) -> npt.NDArray[np.uint8]:

@@ -55,6 +55,25 @@ def test_every_invalid_encoding_is_refused_with_its_row() -> None:
                 refuse()
 
 
+@pytest.mark.parametrize("engine", ["portable", "auto"])
+def test_bit_255_is_refused(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SANDBOX_ENGINE", engine)
+    base = oracle.encode(oracle.BASE)
+    points = points_of(base, base[:31] + bytes([base[31] | 128]))
+    for refuse in (
+        lambda: ristretto255.validate(points),
+        lambda: ristretto255.multiply(bytes([2]) + bytes(31), points),
+        lambda: ristretto255.multiply_rows(scalars_of(2, 3), points),
+        lambda: ristretto255.add(points, points),
+        lambda: ristretto255.subtract(points[:1].repeat(2, axis=0), points),
+    ):
+        with pytest.raises(ParameterError, match="row 1 is not the canonical encoding"):
+            refuse()
+    group = ristretto255.get_group()
+    assert not group.multiply_each(scalars_of(2), points[1].tobytes()).any()
+    assert group.is_valid(points).tolist() == [True, False]
+
+
 def test_one_way_map_vectors() -> None:
     vectors = load_vectors("ristretto255.json")
     cases = [(hashlib.sha512(v["label_hashed_with_sha512"].encode()).digest(), v["element"]) for v in vectors["hash_to_group"]]
