@@ -229,9 +229,12 @@ def test_a_withheld_answer_costs_the_use(scratch: Path, in_process: None) -> Non
         agencies.require_sound(network, scratch)
 
 
+# Tests that run in the background would hand down that SIGINT is ignored.
 PROGRAM = """
+import signal
 import sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from support import agencies, inprocess_worker
 from sandbox.sources import source
 if {in_process}:

@@ -22,8 +22,10 @@ from sandbox.sources.faults import MESSAGES
 ENDLESS = "SELECT sum(a.range * b.range % 7) FROM range(10000000) a, range(1000000) b"
 TABLE = pa.table({"id": [1, 2, 3]})
 
+# Tests that run in the background would hand down that SIGINT is ignored.
 PARENT = f"""
-import sys, pyarrow as pa
+import signal, sys, pyarrow as pa
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from sandbox.sources import open_source
 source = open_source(pa.table({{"id": [1]}}))
 print("open", flush=True)
