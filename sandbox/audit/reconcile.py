@@ -16,6 +16,7 @@ from sandbox.model.grant import Grant, SignedGrant
 
 CHECKS = ("form", "signature", "citation", "orphan", "over-use", "period", "revoked", "order", "unfinished")
 _ENDS = ("product.released", "product.withheld", "task.aborted")
+_ANSWERS = ("product.released", "product.withheld")
 _ONCE = ("task.authorised", "session.opened", "product.released", "product.withheld")
 
 
@@ -133,7 +134,12 @@ def _judge_signature(book: _Book, index: int, signed: SignedEvent, trust: Trust)
 
 def _judge_uses(book: _Book, events: list[tuple[int, Event]], grants: dict[str, Grant]) -> None:
     revoked: dict[str, int] = {}
+    answered = {event.task for _, event in events if event.kind in _ANSWERS}
+    given_back: set[str] = set()
     for index, event in events:
+        if event.kind == "task.aborted" and event.task not in answered | given_back:
+            given_back.add(event.task)
+            book.uses.subtract(_chain(_granted(book, event), grants))
         if event.kind == "grant.revoked":
             revoked.update((name, index) for name in event.about("grant") if name not in revoked)
         if event.kind in ("task.authorised", "product.released"):
@@ -166,6 +172,7 @@ def _judge_revoked(book: _Book, index: int, event: Event, chain: list[str], revo
 def _judge_tasks(book: _Book, events: list[tuple[int, Event]]) -> None:
     seen: Counter[tuple[str, str]] = Counter()
     ended = {event.task for _, event in events if event.kind in _ENDS}
+    answered = {event.task for _, event in events if event.kind in _ANSWERS}
     for index, event in events:
         seen[event.task, event.kind] += 1
         if event.kind in _ONCE and seen[event.task, event.kind] > 1:
@@ -175,7 +182,9 @@ def _judge_tasks(book: _Book, events: list[tuple[int, Event]]) -> None:
         if event.kind in ("task.authorised", "session.opened") and event.task not in ended:
             message = f"task {event.task} has no end: neither released, withheld nor aborted (it may be running)"
             book.add("unfinished", index, event.kind, message, "inconclusive")
-        if event.kind == "input.committed" and event.digest() not in book.cited and event.task in ended:
+        if event.kind == "task.aborted" and event.task in answered:
+            book.add("order", index, event.kind, f"task {event.task} had an answer, which an abort cannot take back")
+        if event.kind == "input.committed" and event.digest() not in book.cited and event.task in answered:
             book.add("unfinished", index, event.kind, f"nothing in task {event.task} relied on it", "inconclusive")
 
 
