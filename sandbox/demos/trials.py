@@ -40,10 +40,11 @@ def differencing(
 
 
 def tampering(bundle: Path, trust: Path) -> Trial:
-    """Change one bit of the product in a copy of a bundle; return what the verifier says.
+    """Verify a bundle, then change one bit of the product in a copy of it; return what the verifier says of both.
 
-    Raises StateError if the verifier accepts it.
+    Raises AuditError if the bundle itself does not verify, StateError if the verifier accepts the changed one.
     """
+    passed = len(verify(bundle, trust).checks)
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "bundle"
         shutil.copytree(bundle, copy)
@@ -54,7 +55,8 @@ def tampering(bundle: Path, trust: Path) -> Trial:
         try:
             verify(copy, trust)
         except AuditError as refused:
-            return Trial(title="the bundle with one bit of the product changed", outcome=str(refused))
+            title = f"the bundle, which passes {passed} checks, with one bit of the product changed"
+            return Trial(title=title, outcome=str(refused))
     raise StateError("the verifier accepted a changed bundle")
 
 
