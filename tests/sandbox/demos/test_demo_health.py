@@ -104,6 +104,6 @@ def test_a_demo_that_shows_nothing_fails(result: DemoResult, monkeypatch: pytest
     released = stub(lambda plan, **options: SimpleNamespace(withheld=(), findings=()))
     with pytest.raises(StateError, match="answered in full"):
         trials.differencing(released, "", {}, None, differs_by="people")
-    monkeypatch.setattr(trials, "verify", lambda bundle, trust: None)
+    monkeypatch.setattr(trials, "verify", lambda bundle, trust: SimpleNamespace(checks=()))
     with pytest.raises(StateError, match="accepted a changed bundle"):
         trials.tampering(result.bundle, result.trust)
