@@ -1,6 +1,6 @@
-"""Builds driver.cpp with the address and undefined-behaviour sanitizers and runs it on every path of this processor.
+"""Builds driver.cpp and group_driver.cpp with the address and undefined-behaviour sanitizers; runs both on every path here.
 
-`poe sanitize`, or `python tests/native/sanitize.py [--rounds N] [--seed S]`. The compiler is $CXX, else c++.
+`poe sanitize`, or `python tests/native/sanitize.py [--rounds N] [--seed S] [--only DRIVER]`. The compiler is $CXX, else c++.
 """
 
 from __future__ import annotations
@@ -27,36 +27,47 @@ FLAGS = [
 ]
 
 
-def build(folder: Path) -> Path:
-    """Compile the kernels (all but the Python bindings) and the driver; return the program's path."""
+PROGRAMS = {
+    "driver": sorted(path for path in SOURCES.glob("*.cpp") if path.name != "bindings.cpp"),
+    "group_driver": [
+        SOURCES / "memory.cpp",
+        *sorted(path for path in SOURCES.glob("group/*.cpp") if path.name != "bindings.cpp"),
+    ],
+}
+
+
+def build(name: str, folder: Path) -> Path:
+    """Compile a driver with its kernels (all but the Python bindings); return the program's path."""
     compiler = os.environ.get("CXX", "c++")
-    sources = [HERE / "driver.cpp", *sorted(path for path in SOURCES.glob("*.cpp") if path.name != "bindings.cpp")]
+    sources = [HERE / f"{name}.cpp", *PROGRAMS[name]]
 
     def compile_one(source: Path) -> str:
-        target = folder / f"{source.stem}.o"
+        target = folder / f"{name}-{source.stem}.o"
         subprocess.run([compiler, *FLAGS, "-c", str(source), "-o", str(target)], check=True)
         return str(target)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         objects = list(pool.map(compile_one, sources))
-    program = folder / "driver"
+    program = folder / name
     subprocess.run([compiler, *FLAGS, *objects, "-o", str(program)], check=True)
     return program
 
 
 def main() -> int:
-    """Run it; the exit status is that of the first path that fails."""
+    """Run them; the exit status is that of the first path that fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=list(PROGRAMS), help="one of the drivers")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        program = build(Path(name))
-        paths = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout.split()
-        for path in paths:
-            status = subprocess.run([str(program), path, str(options.rounds), str(options.seed)], check=False).returncode
-            if status != 0:
-                return status
+    with tempfile.TemporaryDirectory() as folder:
+        for name in [options.only] if options.only else PROGRAMS:
+            program = build(name, Path(folder))
+            paths = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout.split()
+            for path in paths:
+                status = subprocess.run([str(program), path, str(options.rounds), str(options.seed)], check=False).returncode
+                if status != 0:
+                    return status
     return 0
 
 

@@ -37,7 +37,7 @@ inline int vectors_for(std::size_t rows) { return static_cast<int>((rows + kLane
 // The same, up to a whole number of interleaved vectors.
 inline int padded_vectors_for(std::size_t rows) { return (vectors_for(rows) + kWays - 1) / kWays * kWays; }
 
-// words = one half row per lane; lanes from `rows` on become zero.
+// words = 32 bytes of one row per lane; lanes from `rows` on become zero.
 inline void read_vector(Word* words, const Byte* from, std::size_t step, std::size_t rows) {
   std::memset(words, 0, 4 * kLanes * sizeof(Word));
   for (std::size_t lane = 0; lane < smaller(rows, kLanes); ++lane) {
@@ -64,7 +64,7 @@ inline Word canonical_and_even(const Word* words, int lane) {
   return below && (words[lane] & 1) == 0 ? ~Word{0} : 0;
 }
 
-// points, and valid &= whether each row is a valid encoding. The result for one that is not is a point in any case of no use.
+// points, and valid &= whether each row is a valid encoding. What stands for one that is not is computed on, and never shown.
 GROUP_TARGET void decode_rows(Workspace& work, Extended* points, const Byte* rows, std::size_t step, std::size_t count) {
   for (int at = 0; at < padded_vectors_for(count); at += kWays) {
     Fe s[kWays];

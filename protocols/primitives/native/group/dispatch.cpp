@@ -16,6 +16,8 @@ std::vector<Candidate> candidates() {
   return {
 #if defined(__x86_64__)
       {__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512ifma"), ifma_path},
+      {__builtin_cpu_supports("avx512f") != 0, avx512_path},
+      {__builtin_cpu_supports("avx2") != 0, avx2_path},
 #endif
       {true, portable_path},
   };
