@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from sandbox.errors import DocumentError
 from sandbox.model.evidence import InputCommitment
 
 SALT_KEY_BYTES = 32
+CHUNK_ROWS = 1 << 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +36,22 @@ def commit_rows(rows: Iterable[bytes], *, salt_key: bytes) -> tuple[str, int]:
     memory. Raises DocumentError for a key of another length.
     """
     _check_key(salt_key)
-    frontier = Frontier()
-    for index, row in enumerate(rows):
-        frontier.add(leaf_hash(row_salt(salt_key, index) + row))
-    return frontier.root().hex(), frontier.size
+    frontier, count = Frontier(), 0
+    remaining = iter(rows)
+    # A subtree of 2^k leaves is a leaf of the tree above it (RFC 9162 section 2.1.1): chunks are hashed level by level.
+    while chunk := list(itertools.islice(remaining, CHUNK_ROWS)):
+        salted = zip(range(count, count + len(chunk)), chunk, strict=True)
+        frontier.add(_root([leaf_hash(row_salt(salt_key, index) + row) for index, row in salted]))
+        count += len(chunk)
+    return frontier.root().hex(), count
+
+
+def _root(level: list[bytes]) -> bytes:
+    """Return the root over at least one leaf hash; an odd one out moves up a level as it is."""
+    while len(level) > 1:
+        above = [node_hash(left, right) for left, right in zip(level[::2], level[1::2], strict=False)]
+        level = above + level[len(level) - len(level) % 2 :]
+    return level[0]
 
 
 def open_row(rows: Sequence[bytes], index: int, *, salt_key: bytes) -> OpenedRow:

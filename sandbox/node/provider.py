@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import secrets
 import threading
@@ -92,8 +93,11 @@ class ProviderNode:
         """
         checkpoint = require_logged(authorised, logbook, self._trust, self.witness.seen)
         source = self._source(asset)
-        local = run_fragment(plan, index, asset, source, is_cancelled=is_cancelled)
-        table = self._table_commitment(asset, source, is_cancelled)
+        # Committing reads the whole table in a worker of its own, beside the fragment's.
+        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as beside:
+            committed = beside.submit(self._table_commitment, asset, source, is_cancelled)
+            local = run_fragment(plan, index, asset, source, is_cancelled=is_cancelled)
+        table = committed.result()
         seed = secrets.token_bytes(32)
         self._keep_seed(authorised.event.task, seed)
         commitment = InputCommitment(
