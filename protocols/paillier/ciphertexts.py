@@ -190,7 +190,9 @@ def _is_one(powers: Limbs) -> npt.NDArray[np.bool_]:
 def multi_power(ring: Modulus, rows: Limbs, weights: Weights, mapper: Mapper) -> Limbs:
     """Return Π_i rows_i^weight_i for each row of weights, shape (k, n): (k, limbs)."""
     magnitudes, negative = weights.limbs(), weights.negative
-    spans = [slice(first, first + DOT_ROWS) for first in range(0, len(rows), DOT_ROWS)]
+    # Even spans, so that two threads get the same share of the work.
+    size = -(-len(rows) // max(1, -(-len(rows) // DOT_ROWS))) or 1
+    spans = [slice(first, first + size) for first in range(0, len(rows), size)]
     tasks = ((rows[span], magnitudes[:, span], negative[:, span]) for span in spans)
     total = to_limbs([1] * len(negative), ring.limbs)
     for partial in mapper(functools.partial(_multi_power_chunk, ring), tasks):

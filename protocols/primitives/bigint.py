@@ -151,7 +151,7 @@ class PortableFixedBase:
         for width in self._widths:
             power = gmpy2.mpz(1)
             for _ in range(1 << width):
-                table.append(power)
+                table.append(power + 0)
                 power = power * base % modulus
             base = power
         return table
@@ -164,8 +164,9 @@ class PortableFixedBase:
         for width in self._widths:
             factor, inverse, slope = gmpy2.mpz(1), gmpy2.mpz(1), gmpy2.mpz(0)
             for _ in range(1 << width):
-                factors.append(factor)
-                slopes.append(slope)
+                # A remainder keeps the room of its dividend; the sum with 0 takes only what the number needs.
+                factors.append(factor + 0)
+                slopes.append(slope + 0)
                 quotient, factor = divmod(factor * step, root)
                 inverse = inverse * inverse_step % root
                 slope = (slope + slope_step + quotient * inverse) % root
