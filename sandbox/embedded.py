@@ -310,7 +310,7 @@ class Embedded:
 
     def _product(self, product: ReleasedProduct, seconds: dict[str, float]) -> Product:
         directory = self.workspace.node(self.manager.name) / "products" / product.task
-        return Product(product.task, product.card, product.payload, directory, seconds)
+        return Product(product, directory, seconds)
 
 
 def _plan(plan: Plan | Explanation) -> Plan:

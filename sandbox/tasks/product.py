@@ -9,9 +9,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox.errors import UsageError
 from sandbox.model.decision import Finding
-from sandbox.model.expression import Literal
-from sandbox.model.product import ProductCard, WithheldCell
+from sandbox.model.expression import AggregateRef, GroupRef, Literal
+from sandbox.model.product import WithheldCell
+from sandbox.tasks.casefile import ReleasedProduct
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,20 +52,27 @@ class WithheldCells(tuple[WithheldCell, ...]):
         return html_table(("cell", "column", "reason", "meaning"), rows)
 
 
+ADDITIVE = ("count_rows", "count", "sum")
+
+
 class Product:
     """A released table. `id` names it in its workspace; `directory` holds its evidence bundle.
 
     seconds: per step, of a run just made.
     """
 
-    def __init__(
-        self, id: str, card: ProductCard, arrow_file: bytes, directory: Path, seconds: dict[str, float] | None = None
-    ) -> None:
-        self.id = id
-        self.seconds = seconds or {}
-        self.card = card
+    def __init__(self, released: ReleasedProduct, directory: Path, seconds: dict[str, float]) -> None:
+        plan = released.case_file.plan
+        additive = {index for index, item in enumerate(plan.aggregates) if item.function in ADDITIVE}
+        self.id = released.task
+        self.seconds = seconds
+        self.card = released.card
         self.directory = directory
-        self._arrow_file = arrow_file
+        self._arrow_file = released.payload
+        self._group_columns = [item.name for item in plan.select if isinstance(item.source, GroupRef)]
+        self._additive_columns = [
+            item.name for item in plan.select if isinstance(item.source, AggregateRef) and item.source.index in additive
+        ]
 
     @property
     def findings(self) -> Findings:
@@ -95,6 +104,30 @@ class Product:
             elif _whole_numbers(values):
                 frame[name] = pd.array([None if value is None else int(value) for value in values], dtype="Int64")
         return frame
+
+    def margins(self, *groups: str) -> pd.DataFrame:
+        """Return totals of COUNT(*), COUNT(x) and SUM columns over the released cells, by some of the group columns or none.
+
+        Computed after suppression: a withheld cell adds nothing, so no total tells what it holds; `cells` and `lacking` say how
+        many cells a total covers and lacks (of the column that lacks most). Raises UsageError for a name that is no group.
+        """
+        import pandas as pd
+
+        if not self._group_columns:
+            raise UsageError("this product has no groups, so there are no margins")
+        strange = [name for name in groups if name not in self._group_columns]
+        if strange:
+            raise UsageError(f"{strange[0]!r} is no group of this product; groups are: {', '.join(self._group_columns)}")
+        totals: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for row in self.to_arrow().to_pylist():
+            key = tuple(row[name] for name in groups)
+            total = totals.setdefault(key, {"cells": 0, "lacking": 0, **dict.fromkeys(self._additive_columns, 0)})
+            missing = [name for name in self._additive_columns if row[name] is None]
+            total["lacking" if missing else "cells"] += 1
+            for name in self._additive_columns:
+                total[name] += 0 if row[name] is None else row[name]
+        rows = [dict(zip(groups, key, strict=True)) | total for key, total in totals.items()]
+        return pd.DataFrame(rows, columns=[*groups, *self._additive_columns, "cells", "lacking"])
 
     def bundle(self, path: str | Path) -> Path:
         """Write the evidence bundle to a new directory and return it. Raises StateError if the directory exists."""
