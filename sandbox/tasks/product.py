@@ -125,7 +125,7 @@ class Product:
             missing = [name for name in self._additive_columns if row[name] is None]
             total["lacking" if missing else "cells"] += 1
             for name in self._additive_columns:
-                total[name] += 0 if row[name] is None else row[name]
+                total[name] += 0 if row[name] is None else _plain(row[name])
         rows = [dict(zip(groups, key, strict=True)) | total for key, total in totals.items()]
         return pd.DataFrame(rows, columns=[*groups, *self._additive_columns, "cells", "lacking"])
 
@@ -193,6 +193,11 @@ def _escaped(text: str) -> str:
 
 def _label(label: Literal) -> str:
     return "null" if label.type == "null" else label.value
+
+
+def _plain(value: Any) -> Any:
+    """Return an integer SUM, which Arrow holds as a decimal without digits, as an int."""
+    return int(value) if isinstance(value, Decimal) and value.as_tuple().exponent == 0 else value
 
 
 def _whole_numbers(values: list[Any]) -> bool:
