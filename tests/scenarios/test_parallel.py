@@ -306,6 +306,6 @@ def test_a_stopped_run_leaves_no_worker_behind(scratch: Path) -> None:
 
         with pytest.raises(Cancelled):
             network.run(explanation, grant=grant, is_stopped=stopped)
-        assert max(asked) == 1
+        assert 1 <= max(asked) <= 2  # the fragment's worker, and the one that reads the table to commit to it
         assert children_of(os.getpid()) <= before
         assert agencies.uses(network) == 0
