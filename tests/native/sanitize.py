@@ -18,7 +18,7 @@ SOURCES = HERE.parents[1] / "protocols" / "primitives" / "native"
 FLAGS = [
     "-std=c++17",
     "-O1",
-    "-g",
+    "-g1",  # line numbers suffice; variables take minutes in functions of thousands of inlined instructions
     "-w",
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=all",
