@@ -12,7 +12,7 @@ from protocols.errors import ParameterError
 from protocols.primitives import _native_group
 from protocols.primitives.ristretto255 import POINT_BYTES, SCALAR_BYTES, Points, Scalars
 
-_TABLE_FROM_ROWS = 12  # a table for one point costs about as much as a dozen multiplications without one
+_TABLE_FROM_ROWS = 9  # more than one vector of the widest path: from here on the table of a point repays its cost on all paths
 _PATHS = {
     "ifma": "AVX-512 IFMA, 8 rows at a time",
     "avx512": "AVX-512F, 8 rows at a time",
@@ -56,7 +56,7 @@ class NativeGroup:
         return self._native.multiply(_row(scalar, SCALAR_BYTES), np.ascontiguousarray(points))
 
     def multiply_each(self, scalars: Scalars, point: bytes) -> Points:
-        """As in `Group`; from a dozen scalars on by a table of the point's multiples."""
+        """As in `Group`; from nine scalars on by a table of the point's multiples."""
         rows, points = np.ascontiguousarray(scalars), _row(point, POINT_BYTES)
         by_table = len(rows) >= _TABLE_FROM_ROWS
         return self._native.multiply_fixed(rows, points) if by_table else self._native.multiply(rows, points)

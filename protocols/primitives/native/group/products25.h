@@ -12,7 +12,8 @@ struct Wide {
   V v[kLimbs];
 };
 
-GROUP_INLINE Wide product(const Fe& a, const Fe& b) {
+// Products are calls: inlined, a ladder step would outgrow the instruction cache, which costs more than the loads and stores.
+GROUP_TARGET __attribute__((noinline)) Wide product(const Fe& a, const Fe& b) {
   V folded[kLimbs];
   V twice_a[kLimbs];
 #pragma GCC unroll 10
@@ -33,7 +34,7 @@ GROUP_INLINE Wide product(const Fe& a, const Fe& b) {
   return result;
 }
 
-GROUP_INLINE Wide square(const Fe& a) {
+GROUP_TARGET __attribute__((noinline)) Wide square(const Fe& a) {
   V folded[kLimbs];
   V twice_a[kLimbs];
   V four_a[kLimbs];
