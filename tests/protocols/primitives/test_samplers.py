@@ -1,4 +1,4 @@
-"""Samplers against exact probabilities, opendp's samplers, and refusals. Seeds are fixed, so that nothing is a matter of luck."""
+"""Samplers against exact probabilities, opendp, and refusals. Seeds are fixed, so that nothing is a matter of luck."""
 
 from __future__ import annotations
 
