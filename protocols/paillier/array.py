@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from protocols.errors import NotFresh, ParameterError
 from protocols.paillier import ciphertexts, codec
-from protocols.paillier.ciphertexts import Weights
 from protocols.paillier.layout import Layout, Numbers, Packed
 from protocols.paillier.noise import chunked, gather
 from protocols.paillier.packing import Packing
+from protocols.paillier.weights import Weights, as_integers
 from protocols.party import Mapper
 from protocols.primitives.bigint import from_byte_rows, to_byte_rows, to_limbs
 from protocols.primitives.engine import Limbs, Modulus
@@ -331,7 +331,7 @@ def _objects(values: Any) -> list[Any]:
 def _weight_array(weights: Any) -> npt.NDArray[Any]:
     if isinstance(weights, EncryptedArray):
         raise ParameterError("Paillier cannot multiply two ciphertexts: one factor must be plain")
-    return ciphertexts.as_integers(weights)
+    return as_integers(weights)
 
 
 def _integers(values: Any, name: str) -> npt.NDArray[np.int64]:

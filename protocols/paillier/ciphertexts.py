@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gmpy2
 import numpy as np
@@ -13,10 +12,11 @@ import numpy.typing as npt
 
 from protocols.errors import ParameterError
 from protocols.paillier.noise import gather
+from protocols.paillier.weights import Weights
 from protocols.party import Mapper
 from protocols.primitives.bigint import read_mpz, to_limbs
 from protocols.primitives.engine import Limbs, Modulus
-from protocols.primitives.fixed_point import is_integer, rows_text
+from protocols.primitives.fixed_point import rows_text
 from protocols.primitives.rng import SeededRng
 
 if TYPE_CHECKING:
@@ -64,57 +64,6 @@ def rerandomise_chunk(public_key: PublicKey, towards_owner: bool, task: tuple[Li
     return public_key.ring.multiply(rows, noise)
 
 
-class Weights:
-    """Plain integer weights: magnitudes and signs, in a shape of one or two dimensions."""
-
-    def __init__(self, weights: Any) -> None:
-        array = as_integers(weights)
-        numbers = array.ravel().tolist()
-        self._absolute = np.array([abs(int(number)) for number in numbers], dtype=object).reshape(array.shape)
-        self.negative: npt.NDArray[np.bool_] = np.array([number < 0 for number in numbers], dtype=bool).reshape(array.shape)
-        self.shape = array.shape
-
-    @property
-    def largest(self) -> int:
-        """The largest magnitude."""
-        return max((int(number) for number in self._absolute.ravel()), default=0)
-
-    @property
-    def largest_total(self) -> int:
-        """The largest sum of magnitudes along the last axis."""
-        return max((int(sum(row)) for row in np.atleast_2d(self._absolute).tolist()), default=0)
-
-    @property
-    def all_positive(self) -> bool:
-        """Whether every weight is at least 1."""
-        return not np.any(self.negative) and 0 not in self._absolute
-
-    def largest_segment(self, edges: npt.NDArray[np.int64]) -> int:
-        """The largest sum of magnitudes over [edges[i], edges[i+1]) of one-dimensional weights."""
-        sums = [0, *itertools.accumulate(self._absolute.tolist())]
-        return max((sums[last] - sums[first] for first, last in itertools.pairwise(edges.tolist())), default=0)
-
-    def limbs(self) -> Limbs:
-        """Return magnitudes as limbs: shape + (e_limbs,)."""
-        width = max(1, -(-self.largest.bit_length() // 64))
-        return to_limbs(self._absolute.ravel().tolist(), width).reshape(*self.shape, width)
-
-
-def as_integers(values: Any) -> npt.NDArray[Any]:
-    """Return an array of integers, of any integer dtype or Python integers. Raises ParameterError for anything else."""
-    if isinstance(values, np.ndarray):
-        array = values
-    else:
-        # Lists go in as objects: numpy would turn integers beyond 2^63 beside negative ones into floats.
-        array = np.array(values.to_numpy() if hasattr(values, "to_numpy") else values, dtype=object)
-    if array.dtype.kind in "iu":
-        return array
-    objects = array.astype(object)
-    if not all(is_integer(item) for item in objects.ravel().tolist()):
-        raise ParameterError("weights must be integers in an array without gaps: scale fractions to integers first")
-    return objects
-
-
 def power(ring: Modulus, rows: Limbs, weights: Weights) -> Limbs:
     """Return rows^±weight elementwise; one weight may serve all rows."""
     raised = ring.power(rows, np.atleast_2d(weights.limbs()))
@@ -150,11 +99,17 @@ def segment_product(
 def _spans(starts: npt.NDArray[np.int64]) -> Iterator[tuple[int, int, npt.NDArray[np.int64]]]:
     """Yield (first, past last, the non-empty segments touched and all between) of each span of positions."""
     total = int(starts[-1])
-    for first in range(0, total, PRODUCT_ROWS):
-        last = min(first + PRODUCT_ROWS, total)
+    size = _even(total, PRODUCT_ROWS)
+    for first in range(0, total, size):
+        last = min(first + size, total)
         low = int(np.searchsorted(starts, first, side="right")) - 1
         high = int(np.searchsorted(starts, last, side="left")) - 1
         yield first, last, np.arange(low, high + 1, dtype=np.int64)
+
+
+def _even(total: int, largest: int) -> int:
+    """Return the size of even spans, at most `largest`, so that threads get the same share of the work."""
+    return -(-total // max(1, -(-total // largest))) or 1
 
 
 def _segment_chunk(
@@ -190,8 +145,7 @@ def _is_one(powers: Limbs) -> npt.NDArray[np.bool_]:
 def multi_power(ring: Modulus, rows: Limbs, weights: Weights, mapper: Mapper) -> Limbs:
     """Return Π_i rows_i^weight_i for each row of weights, shape (k, n): (k, limbs)."""
     magnitudes, negative = weights.limbs(), weights.negative
-    # Even spans, so that two threads get the same share of the work.
-    size = -(-len(rows) // max(1, -(-len(rows) // DOT_ROWS))) or 1
+    size = _even(len(rows), DOT_ROWS)
     spans = [slice(first, first + size) for first in range(0, len(rows), size)]
     tasks = ((rows[span], magnitudes[:, span], negative[:, span]) for span in spans)
     total = to_limbs([1] * len(negative), ring.limbs)
