@@ -224,7 +224,7 @@ class Embedded:
 
         clockwork = Clockwork(on_progress=on_progress or notebook_progress(), is_stopped=stopped)
         try:
-            proceedings, result = compute(
+            proceedings, table = compute(
                 self.manager,
                 self._nodes,
                 task=task,
@@ -235,7 +235,7 @@ class Embedded:
                 allow_insecure_key=self._insecure_test_keys,
             )
             clockwork.update("gate: check and release", 0, 1)
-            product = publish(self.manager, proceedings, result)
+            product = publish(self.manager, proceedings, table)
         except Withheld:
             raise
         except BaseException as error:

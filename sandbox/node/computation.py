@@ -1,25 +1,21 @@
-"""One computation: every provider commits to its input, the operator opens the session, and the roles play the join."""
+"""One computation: every provider commits to its input, the operator opens the session, and the roles play."""
 
 from __future__ import annotations
 
-import concurrent.futures
-import os
-import secrets
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from protocols import join
 from sandbox.audit.events import make_event
 from sandbox.audit.note import SignedCheckpoint
+from sandbox.gate.cells import CellTable
 from sandbox.model.decision import Decision
 from sandbox.model.evidence import SignedEvent
 from sandbox.model.grant import SignedGrant
+from sandbox.node import joined
 from sandbox.node.gate import Proceedings
 from sandbox.node.manager import ManagerNode
 from sandbox.node.provider import Contribution, ProviderNode, require_logged
-from sandbox.node.session import Clockwork, run_session, signed_transcripts
+from sandbox.node.session import Clockwork, signed_transcripts
 from sandbox.tasks.casefile import Task
-from sandbox.tasks.protocol import join_params
 
 OnFrame = Callable[[str, str, bytes], None]
 
@@ -34,28 +30,22 @@ def compute(
     clockwork: Clockwork,
     on_frame: OnFrame | None,
     allow_insecure_key: bool,
-) -> tuple[Proceedings, join.JoinResult]:
-    """Play an authorised task over all its nodes; return what they signed, and what the gate's role decrypted.
+) -> tuple[Proceedings, CellTable]:
+    """Play an authorised task over all its nodes; return what they signed, and the cells that the gate's role decrypted.
 
-    The result is for the gate's checks alone. Raises what the roles and sources raise, Cancelled, AuditError.
+    The cells are for the gate's checks alone. Raises what the roles and sources raise, Cancelled, AuditError.
     """
-    plan = task.plan
-    key = manager.gate_key(plan)
-    params = join_params(plan, key.public_key.fingerprint)
-    contributions = _contributions(manager, nodes, task, clockwork)
+    contributions = joined.gather(manager, nodes, task, clockwork)
     opened, seen = _open_session(manager, task, contributions)
-    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        common: dict[str, Any] = {
-            "mapper": pool.map,
-            "progress": clockwork.progress(),
-            "allow_insecure_key": allow_insecure_key,
-        }
-        roles: dict[str, Any] = {
-            name: nodes[name].role(params, contribution, **common) for name, contribution in contributions.items()
-        }
-        roles[plan.operator] = join.JoinOperator(plan.operator, params, **common)
-        roles[plan.gate] = join.JoinGate(plan.gate, params, key, **common)
-        session = run_session(secrets.token_bytes(16), roles, on_frame=on_frame)
+    session, table = joined.play(
+        manager,
+        nodes,
+        task,
+        contributions,
+        clockwork=clockwork,
+        on_frame=on_frame,
+        allow_insecure_key=allow_insecure_key,
+    )
     proceedings = Proceedings(
         task=task,
         decision=decision,
@@ -66,27 +56,7 @@ def compute(
         opened=opened,
         checkpoints=(*(item.checkpoint for item in contributions.values()), seen),
     )
-    return proceedings, session.outputs[plan.gate]
-
-
-def _contributions(
-    manager: ManagerNode, nodes: Mapping[str, ProviderNode], task: Task, clockwork: Clockwork
-) -> dict[str, Contribution]:
-    assets = manager.assets()
-    found: dict[str, Contribution] = {}
-    for index, entry in enumerate(task.plan.inputs):
-        step = f"{entry.provider}: read, aggregate and commit"
-        clockwork.update(step, 0, 1)
-        found[entry.provider] = nodes[entry.provider].contribute(
-            task.plan,
-            index,
-            assets[entry.asset],
-            task.authorised,
-            manager.logbook,
-            is_cancelled=clockwork.is_cancelled,
-        )
-        clockwork.update(step, 1, 1)
-    return found
+    return proceedings, table
 
 
 def _open_session(

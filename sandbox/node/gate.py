@@ -6,7 +6,6 @@ import dataclasses
 import io
 from pathlib import Path
 
-from protocols import join
 from sandbox.audit.bundle import build_bundle, product_record, write_bundle
 from sandbox.audit.note import SignedCheckpoint
 from sandbox.errors import Withheld
@@ -19,7 +18,6 @@ from sandbox.model.product import ReleaseRecord
 from sandbox.node.manager import ManagerNode, use_key
 from sandbox.tasks.card import product_card
 from sandbox.tasks.casefile import CaseFile, KeptGrant, ReleasedProduct, Task
-from sandbox.tasks.protocol import cell_table
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +34,7 @@ class Proceedings:
     checkpoints: tuple[SignedCheckpoint, ...]
 
 
-def publish(manager: ManagerNode, proceedings: Proceedings, result: join.JoinResult) -> ReleasedProduct:
+def publish(manager: ManagerNode, proceedings: Proceedings, table: CellTable) -> ReleasedProduct:
     """Judge the decrypted cells and release what passes, in one transaction with the use that it costs and its log entry.
 
     Releases take turns: if another one came first, the checks against history run again. The product leaves this node only
@@ -44,7 +42,6 @@ def publish(manager: ManagerNode, proceedings: Proceedings, result: join.JoinRes
     refusal tells something.
     """
     plan = proceedings.task.plan
-    table = cell_table(plan, result)
     while True:
         head, history = manager.records.history([entry.asset for entry in plan.inputs])
         released = release(plan, table, history)

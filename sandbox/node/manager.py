@@ -8,7 +8,7 @@ import secrets
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 
-from protocols import join, paillier
+from protocols import paillier
 from sandbox.audit.events import make_event
 from sandbox.audit.witness import Witness
 from sandbox.catalogue import open_catalogue
@@ -25,7 +25,7 @@ from sandbox.node.workspace import Clock, SteadyClock, Workspace, utc_now
 from sandbox.policy import History, TaskResource, authorise, check_grant, check_revocation, decide
 from sandbox.tasks.casefile import KeptGrant, Task
 from sandbox.tasks.lifecycle import TaskState
-from sandbox.tasks.protocol import join_params
+from sandbox.tasks.methods import method_of
 from sandbox.tasks.records import Records
 
 TAKES_PART = ("published", "coded", "changed")
@@ -72,7 +72,7 @@ class ManagerNode:
             assets={name: known[name] for name in names if name in known},
             calls={name: used[asset_subject(name)] for name in names},
             parties=self.workspace.parties,
-            disclosure=join.disclosure(join_params(plan, "sha256:judged")),
+            disclosure=method_of(plan).disclosure(plan),
         )
         return decide(plan, policies.values(), history, self.now())
 

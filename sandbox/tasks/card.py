@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from protocols import join
 from sandbox.gate.cells import CellTable, ProviderNote
 from sandbox.gate.release import Release
 from sandbox.model.plan import Plan
 from sandbox.model.product import DropCount, ProductCard, ProductColumn, SourceNote
+from sandbox.tasks.methods import method_of
 
 
 def product_card(plan: Plan, table: CellTable, release: Release, *, licence: str = "") -> ProductCard:
@@ -31,8 +31,7 @@ def product_card(plan: Plan, table: CellTable, release: Release, *, licence: str
             )
             for entry in plan.inputs
         ),
-        method=f"encrypted join over {len(plan.inputs)} providers ({plan.protocol}), Paillier {plan.parameters.key_bits} bits, "
-        f"noise {plan.parameters.noise}, key domain {plan.key_domain.name}",
+        method=method_of(plan).title(plan),
         parameters=plan.parameters,
         profile=plan.rules.profile,
         profile_version=plan.rules.version,
@@ -70,11 +69,3 @@ def rows_removed(note: ProviderNote, k: int) -> str:
 def coarse(count: int, k: int) -> str:
     """Return a count as a card may show it: `0`, `fewer than k`, or itself."""
     return f"fewer than {k}" if 0 < count < k else str(count)
-
-
-def disclosure_of(params: join.JoinParams) -> list[dict[str, str]]:
-    """Return who learned what as plain records."""
-    return [
-        {"who": item.who, "fact": item.fact, "about": item.about, "visibility": item.visibility}
-        for item in join.disclosure(params).learned
-    ]

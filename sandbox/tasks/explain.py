@@ -5,29 +5,13 @@ from __future__ import annotations
 import dataclasses
 import html
 
-from protocols import join
 from protocols.disclosure import Disclosure
 from sandbox.model.decision import Decision
 from sandbox.model.plan import Plan
 from sandbox.planning import Fragment, Line, describe, fragment
+from sandbox.tasks.method import Cost
+from sandbox.tasks.methods import method_of
 from sandbox.tasks.product import html_table
-from sandbox.tasks.protocol import join_params
-
-POINT_BYTES = 64
-UNKNOWN_KEY = "sha256:unknown"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What a run moves, per row of a provider's list. hops: times that the list travels. bytes_per_row: over all of them.
-
-    ciphertexts: of one row. Where sizes of lists are not known, all of it scales with them.
-    """
-
-    provider: str
-    ciphertexts: int
-    hops: int
-    bytes_per_row: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +35,7 @@ class Explanation:
             f"  {item.who:<20} {item.about}" + ("" if item.visibility == "by_design" else "  (only if they collude)")
             for item in self.disclosure.learned
         ]
-        cost = [
-            f"  {item.provider:<20} {item.ciphertexts} ciphertexts a row, {item.hops} hops, {item.bytes_per_row} bytes a row"
-            for item in self.cost
-        ]
+        cost = [f"  {item.provider:<20} {item.what}: {item.bytes} bytes a {item.per}" for item in self.cost]
         decided = [f"  {item.verdict:<12} {item.check}: {item.message}" for item in self.decision.findings]
         sections = (
             (f"Question: {self.plan.title}", [f"  plan {self.digest()}", f"  purpose {self.plan.purpose}"]),
@@ -77,7 +58,7 @@ class Explanation:
             (item.who, item.about, "by design" if item.visibility == "by_design" else "only if they collude")
             for item in self.disclosure.learned
         ]
-        cost = [(item.provider, str(item.ciphertexts), str(item.hops), str(item.bytes_per_row)) for item in self.cost]
+        cost = [(item.provider, item.what, f"{item.bytes} a {item.per}") for item in self.cost]
         terms = html_table(("check", "verdict", "message"), judged)
         title = f"Owners' terms: {verdict}; {len(judged) - len(refused)} of {len(judged)} checks pass"
         parts = [
@@ -91,7 +72,7 @@ class Explanation:
                 [(self.disclosure.protocol, self.disclosure.adversary, "; ".join(self.disclosure.assumptions))],
                 caption="Protocol",
             ),
-            html_table(("provider", "ciphertexts a row", "hops", "bytes a row"), cost, caption="Cost"),
+            html_table(("provider", "sends", "bytes"), cost, caption="Cost"),
             html_table(("check", "verdict", "message"), refused, caption="Not allowed") if refused else "",
             f"<details><summary>{html.escape(title)}</summary>{terms}</details>",
         ]
@@ -104,26 +85,12 @@ class Explanation:
 
 def explained(plan: Plan, decision: Decision) -> Explanation:
     """Return the explanation of a plan that was judged."""
-    params = join_params(plan, UNKNOWN_KEY)
+    method = method_of(plan)
     return Explanation(
         plan=plan,
         lines=describe(plan),
         fragments=tuple(fragment(plan, index) for index in range(len(plan.inputs))),
-        disclosure=join.disclosure(params),
-        cost=tuple(_cost(plan, params, index) for index in range(len(plan.inputs))),
+        disclosure=method.disclosure(plan),
+        cost=method.cost(plan),
         decision=decision,
-    )
-
-
-def _cost(plan: Plan, params: join.JoinParams, index: int) -> Cost:
-    ciphertext_bytes = plan.parameters.key_bits // 4
-    # Slot widths grow with the logarithm of the lists' sizes; a million rows stands for any size here.
-    rows = (1_000_000,) * len(plan.inputs)
-    ciphertexts = len(join.packs(params, index, rows, plan.parameters.key_bits - 1))
-    hops = len(plan.inputs)
-    return Cost(
-        provider=plan.inputs[index].provider,
-        ciphertexts=ciphertexts,
-        hops=hops,
-        bytes_per_row=hops * (2 * POINT_BYTES + ciphertexts * ciphertext_bytes),
     )

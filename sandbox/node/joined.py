@@ -1,0 +1,69 @@
+"""The encrypted join over its nodes: every provider contributes, then the roles of one session play."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from protocols import join
+from sandbox.gate.cells import CellTable
+from sandbox.node.manager import ManagerNode
+from sandbox.node.provider import Contribution, ProviderNode
+from sandbox.node.session import Clockwork, SessionResult, run_session
+from sandbox.tasks.casefile import Task
+from sandbox.tasks.protocol import cell_table, join_params
+
+
+def gather(
+    manager: ManagerNode, nodes: Mapping[str, ProviderNode], task: Task, clockwork: Clockwork
+) -> dict[str, Contribution]:
+    """Return what every provider brings, one after the other. Any of them can stop the task."""
+    # A key that cannot be made or used is refused before anybody reads a row.
+    join_params(task.plan, manager.gate_key(task.plan).public_key.fingerprint)
+    assets = manager.assets()
+    found: dict[str, Contribution] = {}
+    for index, entry in enumerate(task.plan.inputs):
+        step = f"{entry.provider}: read, aggregate and commit"
+        clockwork.update(step, 0, 1)
+        found[entry.provider] = nodes[entry.provider].contribute(
+            task.plan,
+            index,
+            assets[entry.asset],
+            task.authorised,
+            manager.logbook,
+            is_cancelled=clockwork.is_cancelled,
+        )
+        clockwork.update(step, 1, 1)
+    return found
+
+
+def play(
+    manager: ManagerNode,
+    nodes: Mapping[str, ProviderNode],
+    task: Task,
+    contributions: Mapping[str, Contribution],
+    *,
+    clockwork: Clockwork,
+    on_frame: Callable[[str, str, bytes], None] | None,
+    allow_insecure_key: bool,
+) -> tuple[SessionResult, CellTable]:
+    """Play the session; return it with the cells that the gate's role decrypted, which are for the gate's checks alone."""
+    plan = task.plan
+    key = manager.gate_key(plan)
+    params = join_params(plan, key.public_key.fingerprint)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        common: dict[str, Any] = {
+            "mapper": pool.map,
+            "progress": clockwork.progress(),
+            "allow_insecure_key": allow_insecure_key,
+        }
+        roles: dict[str, Any] = {
+            name: nodes[name].role(params, contribution, **common) for name, contribution in contributions.items()
+        }
+        roles[plan.operator] = join.JoinOperator(plan.operator, params, **common)
+        roles[plan.gate] = join.JoinGate(plan.gate, params, key, **common)
+        session = run_session(secrets.token_bytes(16), roles, on_frame=on_frame)
+    return session, cell_table(plan, session.outputs[plan.gate])

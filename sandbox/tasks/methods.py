@@ -1,0 +1,16 @@
+"""Every protocol that a plan can run, by the name that the plan gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sandbox.model.plan import Plan
+from sandbox.tasks import joining
+from sandbox.tasks.method import Method
+
+METHODS: Mapping[str, Method] = {"join/1": joining.METHOD}
+
+
+def method_of(plan: Plan) -> Method:
+    """Return the method of a plan."""
+    return METHODS[plan.protocol]
