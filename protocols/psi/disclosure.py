@@ -32,3 +32,23 @@ OPRF_DISCLOSURE = Disclosure(
     assumptions=(*_ASSUMPTIONS, "the one-more gap Diffie-Hellman problem is hard in ristretto255"),
     learned=(Learned(who="server", fact="list_size", about="number of inputs that the client has evaluated"),),
 )
+
+LOOKUP_DISCLOSURE = Disclosure(
+    protocol="psi/1/lookup",
+    adversary=_ADVERSARY,
+    assumptions=(
+        *OPRF_DISCLOSURE.assumptions,
+        "a prepared list serves one session: its key is made for it and used in no other",
+    ),
+    learned=(
+        Learned(who="server", fact="list_size", about="number of distinct keys that the client looks up"),
+        Learned(who="client", fact="list_size", about="number of distinct keys in the server's list"),
+        Learned(who="client", fact="membership", about="which of its own keys the server's list has"),
+        Learned(
+            who="client + client",
+            fact="membership",
+            about="in one session, no more than each learns alone: tokens are the same for all clients",
+            visibility="under_collusion",
+        ),
+    ),
+)

@@ -1,4 +1,4 @@
-"""Both roles in one process: `intersect` and `cardinality` over two lists, every message through bytes."""
+"""Both roles in one process: `intersect`, `cardinality` and `isin` over two lists, every message through bytes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from protocols.local import run_local
 from protocols.party import Mapper
 from protocols.psi.columns import KeyType, infer_type, plain_column
 from protocols.psi.keys import KeyDomain, encode_keys
+from protocols.psi.prepared import LookupClient, LookupServer, PreparedList
 from protocols.psi.two_party import Intersecting, Reveal, Terms
 
 _LEFT, _RIGHT = "left", "right"
@@ -40,12 +41,36 @@ def cardinality(left: Any, right: Any, *, mapper: Mapper = map) -> int:
     return int(_run(left, right, "count", (_LEFT,), mapper)[_LEFT])
 
 
-def _run(left: Any, right: Any, reveal: Reveal, receivers: tuple[str, ...], mapper: Mapper) -> dict[str, Any]:
-    inferred = (infer_type(left, _LEFT), infer_type(right, _RIGHT))
+def isin(elements: Any, test_elements: Any, *, mapper: Mapper = map) -> npt.NDArray[np.bool_]:
+    """Return for each element whether it is among the test elements, as numpy.isin does: (n,) bool.
+
+    For a small list against a large one: the large one is evaluated once, the small one looked up (`PreparedList`). The
+    holder of `elements` learns the result. NULL is in no list. Inputs and errors as `intersect`.
+    """
+    domain = _common_domain(elements, test_elements, ("elements", "test_elements"))
+    prepared = PreparedList(encode_keys([test_elements], domain), domain, mapper=mapper)
+    keys = encode_keys([elements], domain)
+    outputs = run_local(
+        {
+            "client": LookupClient("client", "server", domain, keys, mapper=mapper),
+            "server": LookupServer("server", "client", prepared, max_rows=len(keys.keys), mapper=mapper),
+        }
+    )
+    found = np.zeros(len(keys.keys) + keys.dropped, dtype=np.bool_)
+    found[outputs["client"]] = True
+    return found
+
+
+def _common_domain(left: Any, right: Any, names: tuple[str, str]) -> KeyDomain:
+    inferred = (infer_type(left, names[0]), infer_type(right, names[1]))
     kinds: list[KeyType] = sorted({kind for kind in inferred if kind is not None})
     if len(kinds) > 1:
         raise ParameterError(f"the lists hold {' and '.join(kinds)}; convert one, since nothing is cast here")
-    domain = KeyDomain(name="local", types=(kinds[0] if kinds else "text",))
+    return KeyDomain(name="local", types=(kinds[0] if kinds else "text",))
+
+
+def _run(left: Any, right: Any, reveal: Reveal, receivers: tuple[str, ...], mapper: Mapper) -> dict[str, Any]:
+    domain = _common_domain(left, right, (_LEFT, _RIGHT))
     terms = Terms(domain=domain, parties=(_LEFT, _RIGHT), receivers=receivers, reveal=reveal)
 
     def role(name: str, column: Any) -> Intersecting:

@@ -16,6 +16,7 @@ from protocols.primitives.ristretto255 import POINT_BYTES, Points
 from protocols.psi.rows import chunk_slices
 
 DIGEST_BYTES = 32
+TOKEN_BYTES = 16
 NO_POINTS: Points = np.empty((0, POINT_BYTES), dtype=np.uint8)
 
 
@@ -56,6 +57,15 @@ class RaisedPoints(_PointChunk):
     """Party -> peer: your points raised to my scalar, in your order (rows, oblivious evaluation) or shuffled (count)."""
 
 
+@register(tag="psi/1/tokens")
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens(Message):
+    """Server -> client: rows first_row, … of a prepared list: (n, 16) uint8, ascending, pseudorandom to the client."""
+
+    first_row: int
+    tokens: npt.NDArray[np.uint8] = column("uint8", TOKEN_BYTES)
+
+
 class Intake:
     """A list that arrives in chunks: complete after exactly the declared rows, in order, each once."""
 
@@ -91,6 +101,6 @@ def point_sends(
         yield Send(recipient=recipient, message=kind(first_row=rows.start, points=points[rows]))
 
 
-def opaque(points: Points) -> npt.NDArray[Any]:
-    """View points as one 32-byte item each: (n,), so that numpy sorts and compares them whole."""
-    return np.ascontiguousarray(points).view(f"S{POINT_BYTES}").reshape(-1)
+def opaque(rows: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    """View rows of bytes, points or tokens, as one item each: (n,), so that numpy sorts and compares them whole."""
+    return np.ascontiguousarray(rows).view(f"S{rows.shape[1]}").reshape(-1)

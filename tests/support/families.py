@@ -130,11 +130,21 @@ def oprf_roles() -> dict[str, Party]:
     }
 
 
+def lookup_roles() -> dict[str, Party]:
+    """A client that looks a dozen keys up in a prepared list, in chunks."""
+    prepared = psi.PreparedList(encode_keys([np.arange(4, 30)], DOMAIN), DOMAIN)
+    return {
+        "client": psi.LookupClient("client", "server", DOMAIN, encode_keys([np.arange(12)], DOMAIN), chunk_rows=5),
+        "server": psi.LookupServer("server", "client", prepared, max_rows=12, chunk_rows=5),
+    }
+
+
 FAMILIES: dict[str, Callable[[], dict[str, Party]]] = {
     "join": join_roles,
     "psi-rows": lambda: intersecting_roles("rows", ("left", "right")),
     "psi-count": lambda: intersecting_roles("count", ("left",)),
     "psi-oprf": oprf_roles,
+    "psi-lookup": lookup_roles,
 }
 
 
