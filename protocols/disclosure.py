@@ -14,6 +14,7 @@ Fact = Literal[
     "cell_count",
     "group_label",
     "released_aggregate",
+    "masked_value",
     "membership",
     "key",
     "row_value",

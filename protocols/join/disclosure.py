@@ -35,6 +35,7 @@ def disclosure(params: JoinParams) -> Disclosure:
                 fact="released_aggregate",
                 about=f"counts and sums of cells with at least {params.min_keys} distinct keys; nothing of smaller ones",
             ),
+            *_masked(params),
             Learned(
                 who="operator + provider",
                 fact="membership",
@@ -56,3 +57,13 @@ def disclosure(params: JoinParams) -> Disclosure:
             ),
         ),
     )
+
+
+def _masked(params: JoinParams) -> tuple[Learned, ...]:
+    if not params.products:
+        return ()
+    about = (
+        f"numbers of the joined rows of cells with at least {params.min_keys} distinct keys, each under a mask of its own: "
+        "of all of them together it learns no more than their sums of products, up to 2^-40"
+    )
+    return (Learned(who="gate", fact="masked_value", about=about),)

@@ -13,7 +13,17 @@ from protocols.errors import ParameterError, PeerError
 from protocols.join.hello import Hello, Hellos, check_gate_key
 from protocols.join.layout import packs
 from protocols.join.lists import ciphertext_width, split_ciphertexts
-from protocols.join.messages import Cells, CellSums, GateHello, OperatorHello, ProviderHello, SealedLabels
+from protocols.join.messages import (
+    Cells,
+    CellSums,
+    Corrections,
+    GateHello,
+    MaskedFactors,
+    OperatorHello,
+    ProviderHello,
+    SealedLabels,
+)
+from protocols.join.moments import Moments, ProductInbox, ProductMoments
 from protocols.join.params import JoinParams
 from protocols.join.provider import LABELS_CONTEXT, LabelBook
 from protocols.message import Message
@@ -24,35 +34,17 @@ from protocols.primitives.rng import OsRng, Rng
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Moments:
-    """Exact sums of one measure over the joined rows of a cell, in integers of the measure's scale. For the gate only.
-
-    contributors: distinct keys with a value. count: joined rows with a value. total: Σx, squares: Σx², None if not asked
-    for. contribution_squares: Σ over keys of (what the key adds to Σx)². absolute: Σ over keys of |that|.
-    """
-
-    contributors: int
-    count: int
-    total: int | None
-    squares: int | None
-    contribution_squares: int | None
-    absolute: int | None
-
-    def __repr__(self) -> str:
-        return "<Moments: not released>"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One cell that reached the threshold. labels: one per provider. keys: distinct keys. rows: joined rows, COUNT(*).
 
-    moments: per provider in ring order, per measure.
+    moments: per provider in ring order, per measure. products: as the parameters list them.
     """
 
     labels: tuple[bytes, ...]
     keys: int
     rows: int
     moments: tuple[tuple[Moments, ...], ...]
+    products: tuple[ProductMoments, ...] = ()
 
     def __repr__(self) -> str:
         return "<Cell: not released>"
@@ -84,6 +76,8 @@ class JoinGate(Party):
             SealedLabels: "on_labels",
             Cells: "on_cells",
             CellSums: "on_cell_sums",
+            MaskedFactors: "on_products",
+            Corrections: "on_products",
         },
     }
 
@@ -109,6 +103,7 @@ class JoinGate(Party):
         self._books: dict[str, LabelBook] = {}
         self._cells: Cells | None = None
         self._sums: dict[str, CellSums] = {}
+        self._products = ProductInbox(params, private_key, mapper)
 
     def on_start(self) -> Step:
         """Tell everyone the parameters and the public keys."""
@@ -156,10 +151,22 @@ class JoinGate(Party):
         self._sums[message.provider] = message
         return self._finish_if_ready()
 
+    def on_products(self, sender: str, message: MaskedFactors | Corrections) -> Step:
+        """Take masked factors, or what the masks add, from the operator."""
+        if sender != self._params.operator:
+            raise PeerError(sender, "sent products, but is not the operator")
+        self.progress.check()
+        blame(sender, lambda: self._products.take(message))
+        return self._finish_if_ready()
+
     def _finish_if_ready(self) -> Step:
         expected = sum(spec.sends_ciphertexts for spec in self._params.providers)
+        if self._cells is None or not self._hellos.complete:
+            return Step()
+        keys = self._cells.keys[self._cells.keys > 0].tolist()
+        blame(self._params.operator, lambda: self._products.open(self._hellos.list_rows, keys))
         waiting = len(self._books) < len(self._params.providers) or len(self._sums) < expected
-        if waiting or self._cells is None or not self._hellos.complete:
+        if waiting or not self._products.complete:
             return Step()
         result = self._result(self._cells)
         self.enter("done")
@@ -179,6 +186,7 @@ class JoinGate(Party):
                     keys=int(cells.keys[cell]),
                     rows=slots[carrier]["m"][at],
                     moments=tuple(self._moments(index, slots[index], at) for index in range(len(names))),
+                    products=self._products.products(at),
                 )
                 for at, cell in enumerate(large)
             ),
@@ -198,7 +206,8 @@ class JoinGate(Party):
         if not spec.sends_ciphertexts:
             return {}
         public_key = self._private_key.public_key
-        layout = packs(self._params, index, self._hellos.list_rows, public_key.n.bit_length() - 1)
+        whole = packs(self._params, index, self._hellos.list_rows, public_key.n.bit_length() - 1)
+        layout = tuple(pack for pack in whole if not pack.factors)
         matrix = self._sums[spec.name].ciphertexts
         if matrix.shape != (cells, ciphertext_width(layout, public_key)):
             raise PeerError(operator, f"sent sums of {spec.name} that do not match its cells")

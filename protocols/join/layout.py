@@ -11,18 +11,20 @@ from collections.abc import Iterable, Sequence
 
 from protocols.join.params import MAX_MULTIPLICITY, MAX_WEIGHT, JoinParams
 from protocols.join.prepare import ProviderRows
+from protocols.join.products import factor_packs
 from protocols.paillier import Packing, Slot
 
-# One letter per slot: m rows; of measure i: z contributor, c values, s Σx, a |Σx|, q Σx², d (Σx)².
+# One letter per slot: m rows; of measure i: z contributor, c values, s Σx, a |Σx|, q Σx², d (Σx)²; among factors also e, c².
 _POWER = {"z": 0, "m": 1, "c": 1, "s": 1, "a": 1, "q": 1, "d": 2}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Pack:
-    """One ciphertext per row: slots that share a weight, w to the `power`. Public."""
+    """One ciphertext per row: slots that share a weight, w to the `power`. Public. factors: for products, not for sums."""
 
     power: int
     packing: Packing
+    factors: bool = False
 
 
 def packs(params: JoinParams, owner: int, list_rows: Sequence[int], plaintext_bits: int) -> tuple[Pack, ...]:
@@ -41,7 +43,8 @@ def packs(params: JoinParams, owner: int, list_rows: Sequence[int], plaintext_bi
         weight = joined * heaviest**power
         for group in _fitting(slots, weight, plaintext_bits):
             result.append(Pack(power=power, packing=Packing(slots=tuple(group), max_weight=weight)))
-    return tuple(result)
+    factors = factor_packs(params, owner, list_rows, plaintext_bits)
+    return (*result, *(Pack(power=0, packing=packing, factors=True) for packing in factors))
 
 
 def slot_columns(pack: Pack, rows: ProviderRows) -> list[Sequence[int]]:
@@ -91,12 +94,18 @@ def _slot_column(name: str, rows: ProviderRows) -> Sequence[int]:
     if kind == "m":
         return list(map(int, rows.multiplicities.tolist()))
     measure = rows.measures[int(name[1:])]
-    if kind == "z":
-        return [int(count > 0) for count in measure.counts.tolist()]
-    if kind == "c":
-        return list(map(int, measure.counts.tolist()))
-    if kind == "q":
-        return measure.squares
-    if kind == "s":
-        return measure.sums
-    return [abs(total) if kind == "a" else total * total for total in measure.sums]
+    counts: list[int] = list(map(int, measure.counts.tolist()))
+    match kind:
+        case "z":
+            column: Sequence[int] = [int(count > 0) for count in counts]
+        case "c":
+            column = counts
+        case "e":
+            column = [count * count for count in counts]
+        case "q":
+            column = measure.squares
+        case "s":
+            column = measure.sums
+        case _:
+            column = [abs(total) if kind == "a" else total * total for total in measure.sums]
+    return column

@@ -72,14 +72,14 @@ def match(lists: list[OpenedList]) -> Matched:
     )
 
 
-def weights(matched: Matched, lists: list[OpenedList], owner: int) -> Ints:
-    """Return for each joined row the product of the other lists' multiplicities: (joined,) int64.
+def weights(matched: Matched, lists: list[OpenedList], *owners: int) -> Ints:
+    """Return for each joined row the product of the multiplicities of all lists but the owners': (joined,) int64.
 
     Raises ParameterError for a product beyond 2^31 (int64 holds it: at most three factors of 2^20).
     """
     product = np.ones(len(matched.rows), dtype=np.int64)
     for at, opened in enumerate(lists):
-        if at != owner:
+        if at not in owners:
             product *= opened.multiplicities[matched.rows[:, at]]
     beyond = int((product > MAX_WEIGHT).sum())
     if beyond:

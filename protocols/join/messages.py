@@ -117,3 +117,32 @@ class CellSums(Message):
 
     provider: str
     ciphertexts: Bytes = column("uint8", 0)
+
+
+@register(tag="join/1/masked-factors")
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MaskedFactors(Message):
+    """Operator -> gate: factors of joined rows between providers number `left` and `right`, every one under a mask of its own.
+
+    cells: (n,) uint32, which of the cells that reach the threshold, in their order. factors: (n, sent packs · c), the left
+    list's and then the right list's, re-randomised towards the gate.
+    """
+
+    left: int
+    right: int
+    cells: npt.NDArray[np.uint32] = column("uint32")
+    factors: Bytes = column("uint8", 0)
+
+
+@register(tag="join/1/corrections")
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Corrections(Message):
+    """Operator -> gate: what the masks between providers `left` and `right` add to each sum of products, encrypted.
+
+    ciphertexts: (cells, corrections · c), for the cells that reach the threshold, re-randomised towards the gate; each slot
+    under a mask that cancels in the sum of two, or in none.
+    """
+
+    left: int
+    right: int
+    ciphertexts: Bytes = column("uint8", 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,9 +12,11 @@ from protocols.errors import PeerError
 from protocols.join.hello import Hello, Hellos
 from protocols.join.layout import Pack, packs
 from protocols.join.lists import ListCollector, SealedList, ciphertext_width, join_ciphertexts, split_ciphertexts
+from protocols.join.masking import ProductMasker
 from protocols.join.matching import Matched, OpenedList, match, weights
 from protocols.join.messages import Cells, CellSums, GateHello, ListChunk, OperatorHello, ProviderHello, TagTable
 from protocols.join.params import MAX_MULTIPLICITY, JoinParams
+from protocols.join.products import pair_plans
 from protocols.message import Message
 from protocols.paillier import EncryptedArray, PublicKey
 from protocols.party import Mapper, Party, Progress, Scratch, Send, Step, blame, in_memory
@@ -158,6 +160,36 @@ class JoinOperator(Party):
             if spec.sends_ciphertexts:
                 sums = self._provider_sums(index, matched, opened, collected[spec.name], np.flatnonzero(large).tolist())
                 yield Send(recipient=self._params.gate, message=CellSums(provider=spec.name, ciphertexts=sums))
+        yield from self._products(matched, opened, collected, np.flatnonzero(large))
+
+    def _products(
+        self, matched: Matched, opened: list[OpenedList], collected: dict[str, SealedList], cells: np.ndarray[Any, Any]
+    ) -> Iterator[Send]:
+        """Send, for every two providers with products, masked factors of the joined rows of large cells, then corrections."""
+        public_key, names = self._gate_key(), self._params.provider_names
+        sizes = np.diff(matched.starts)[cells]
+        used = np.concatenate([np.arange(*matched.starts[cell : cell + 2]) for cell in cells] or [np.zeros(0, dtype=np.int64)])
+        cell_of_row = np.repeat(np.arange(len(cells)), sizes)
+        for pair in pair_plans(self._params, self._hellos.list_rows, public_key.n.bit_length() - 1):
+            sides = (pair.left_provider, pair.right_provider)
+            step = f"{self.name}: mask products of {names[sides[0]]} and {names[sides[1]]}"
+            row_weights = weights(matched, opened, *sides)
+            left, right = (self._factors(side, collected[names[side]]) for side in sides)
+            masker = ProductMasker(pair, public_key, left, right, len(cells), rng=self._rng, mapper=self._mapper)
+            for first in range(0, len(used), self._params.chunk_rows):
+                rows = used[first : first + self._params.chunk_rows]
+                message = masker.factors(
+                    matched.rows[rows][:, sides], row_weights[rows], cell_of_row[first : first + self._params.chunk_rows]
+                )
+                self.progress.advance(step, first + len(rows), len(used))
+                yield Send(recipient=self._params.gate, message=message)
+            yield Send(recipient=self._params.gate, message=masker.corrections())
+
+    def _factors(self, index: int, collected: SealedList) -> list[EncryptedArray]:
+        layout = self._layout(index)
+        last_hop = self._params.provider_names[index - 1]
+        arrays = blame(last_hop, lambda: split_ciphertexts(collected.ciphertexts, layout, self._gate_key(), self._mapper))
+        return [array for array, pack in zip(arrays, layout, strict=True) if pack.factors]
 
     def _provider_sums(
         self, index: int, matched: Matched, opened: list[OpenedList], collected: SealedList, cells: list[int]
@@ -173,6 +205,8 @@ class JoinOperator(Party):
         starts = np.concatenate(([0], np.cumsum([end - first for first, end in segments]))).astype(np.int64)
         arrays = blame(last_hop, lambda: split_ciphertexts(collected.ciphertexts, layout, public_key, self._mapper))
         for done, (pack, array) in enumerate(zip(layout, arrays, strict=True)):
+            if pack.factors:
+                continue
             self.progress.advance(f"{self.name}: add up {name}", done, len(layout))
             total = array.weighted_segment_sum(
                 matched.rows[used, index],

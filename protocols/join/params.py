@@ -50,12 +50,26 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
         return self.carries or bool(self.measures)
 
 
+class ProductSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A sum of products Σxy over the joined rows of a cell. left, right: (provider, measure), left before right in the ring.
+
+    nulls: also the moments of both measures over rows where both have a value; without it Σxy alone, for lists without NULLs
+    in these measures. squares: Σx² and Σy² among those moments. dominance: sums that bound the largest contributors' shares.
+    """
+
+    left: tuple[int, int]
+    right: tuple[int, int]
+    nulls: bool
+    squares: bool
+    dominance: bool
+
+
 class JoinParams(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that all roles must agree on; its digest is the first thing that they exchange.
 
     plan: digest of the question being answered. providers: 2 to 4, in ring order. key_bits, noise: of the gate's Paillier
     key. min_keys: distinct keys behind a cell that the gate may decrypt. min_pattern: keys that share a per-key pattern.
-    min_list: rows of a list. chunk_rows: rows of one frame.
+    min_list: rows of a list. chunk_rows: rows of one frame. products: sums of products of two providers' measures.
     """
 
     plan: str
@@ -70,6 +84,7 @@ class JoinParams(msgspec.Struct, frozen=True, kw_only=True):
     min_pattern: int
     min_list: int
     chunk_rows: int = 2048
+    products: tuple[ProductSpec, ...] = ()
 
     def __post_init__(self) -> None:
         names = [*self.provider_names, self.operator, self.gate]
@@ -85,6 +100,26 @@ class JoinParams(msgspec.Struct, frozen=True, kw_only=True):
                 raise ParameterError(f"{provider.name}'s multiplicity weights another provider's sums and must be opened")
         if min(self.min_keys, self.min_pattern, self.chunk_rows) < 1 or self.min_list < 0:
             raise ParameterError("minimum sizes and chunk_rows must be at least 1")
+
+        for product in self.products:
+            self._check_product(product)
+        if len({(product.left, product.right) for product in self.products}) != len(self.products):
+            raise ParameterError("a product of two measures is named twice")
+
+    def _check_product(self, product: ProductSpec) -> None:
+        places = (product.left, product.right)
+        known = all(
+            0 <= provider < len(self.providers) and 0 <= measure < len(self.providers[provider].measures)
+            for provider, measure in places
+        )
+        if not known or product.left[0] >= product.right[0]:
+            raise ParameterError("a product names two measures, the left one's provider before the right one's in the ring")
+        if not product.nulls and (product.squares or product.dominance):
+            raise ParameterError("squares and dominance of a product belong to its moments over rows where both have a value")
+
+    def measure(self, place: tuple[int, int]) -> MeasureSpec:
+        """Return a measure by (provider, measure)."""
+        return self.providers[place[0]].measures[place[1]]
 
     @property
     def provider_names(self) -> tuple[str, ...]:

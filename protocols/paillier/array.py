@@ -205,6 +205,21 @@ class EncryptedArray:
         product = ciphertexts.segment_product(self._ring, self._rows, edges, indices=rows, weights=exponents, mapper=mapper)
         return self._result(product, layout)
 
+    def plus_packed(self, columns: Sequence[Any], *, weight: int) -> EncryptedArray:
+        """Return a packed array plus plain integers: one column of n integers per slot, magnitudes up to bound · weight.
+
+        Raises ParameterError for an array that is not packed or other shapes, EncodingOverflow beyond bounds or max_weight.
+        """
+        packing = self.packing
+        if packing is None:
+            raise ParameterError("this array is not packed: add plain numbers by +")
+        layout = self._layout.added(Packed(packing=packing, weight=weight), self._public_key.n)
+        n = self._public_key.n
+        plain = to_limbs([number % n * n + 1 for number in packing.encode(columns, weight=weight)], self._ring.limbs)
+        if len(plain) != len(self):
+            raise ParameterError(f"{len(plain)} plain rows for {len(self)} encrypted ones")
+        return self._result(self._ring.multiply(self._rows, plain), layout)
+
     def rerandomise(self, *, rng: Rng | None = None, mapper: Mapper = map, towards_owner: bool = False) -> EncryptedArray:
         """Return the same plaintexts under new noise; the result is fresh.
 

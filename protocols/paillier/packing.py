@@ -71,18 +71,18 @@ class Packing:
                 f"the slots need {self.bits} bits and the key offers {room}: use fewer slots, smaller bounds or a longer key"
             )
 
-    def encode(self, columns: Sequence[Any]) -> list[int]:
+    def encode(self, columns: Sequence[Any], *, weight: int = 1) -> list[int]:
         """Pack encoded integers: one column of n integers per slot, in slot order -> n plaintexts (negative ones too).
 
-        columns: int64 or object arrays, or sequences of int; already multiplied by the slot's scale.
-        Raises EncodingOverflow with the rows beyond a slot's bound, ParameterError for columns that do not match.
+        columns: int64 or object arrays, or sequences of int; already multiplied by the slot's scale. weight: magnitudes may
+        reach bound · weight. Raises EncodingOverflow with the rows beyond that, ParameterError for columns that do not match.
         """
         if len(columns) != len(self.slots):
             raise ParameterError(f"{len(columns)} columns for {len(self.slots)} slots")
         packed: list[int] | None = None
         offset = 0
         for slot, width, column in zip(self.slots, self.widths, columns, strict=True):
-            integers = _bounded(column, slot)
+            integers = _bounded(column, slot, weight)
             if packed is None:
                 packed = integers
             elif len(integers) != len(packed):
@@ -112,9 +112,9 @@ class Packing:
         return {slot.name: column for slot, column in zip(self.slots, columns, strict=True)}
 
 
-def _bounded(column: Any, slot: Slot) -> list[int]:
+def _bounded(column: Any, slot: Slot, weight: int) -> list[int]:
     try:
-        return encode_bounded(_integers(column), 1, slot.bound)
+        return encode_bounded(_integers(column), 1, slot.bound * weight)
     except EncodingOverflow as error:
         raise EncodingOverflow(f"slot {slot.name!r}: {error}") from None
     except ParameterError as error:

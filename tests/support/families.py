@@ -111,6 +111,24 @@ def join_roles() -> dict[str, Party]:
     )
 
 
+def product_roles() -> dict[str, Party]:
+    """Two providers with a dozen keys and a measure each, and the moments of both together."""
+    params = join_params(
+        (
+            provider_spec("left", carries=True, measures=(MEASURE,)),
+            provider_spec("right", unique=True, opens_multiplicity=False, measures=(MEASURE,)),
+        ),
+        products=(join.ProductSpec(left=(0, 0), right=(1, 0), nulls=True, squares=True, dominance=True),),
+    )
+    return join_roles_of(
+        params,
+        {
+            "left": join_rows([(key, 0, (key,)) for key in range(12)], 1),
+            "right": join_rows([(key, 0, (key,)) for key in range(4, 14)], 1),
+        },
+    )
+
+
 def intersecting_roles(reveal: psi.two_party.Reveal, receivers: tuple[str, ...]) -> dict[str, Party]:
     """Two lists with eight keys in common, in chunks."""
     terms = psi.Terms(domain=DOMAIN, parties=("left", "right"), receivers=receivers, reveal=reveal)
@@ -141,6 +159,7 @@ def lookup_roles() -> dict[str, Party]:
 
 FAMILIES: dict[str, Callable[[], dict[str, Party]]] = {
     "join": join_roles,
+    "join-products": product_roles,
     "psi-rows": lambda: intersecting_roles("rows", ("left", "right")),
     "psi-count": lambda: intersecting_roles("count", ("left",)),
     "psi-oprf": oprf_roles,

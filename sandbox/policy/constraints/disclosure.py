@@ -18,6 +18,7 @@ BY_DESIGN = frozenset(
         "cell_count",
         "group_label",
         "released_aggregate",
+        "masked_value",
         "session_length",
     }
 )

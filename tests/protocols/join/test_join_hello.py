@@ -42,6 +42,13 @@ def measure(**changes: Any) -> tuple[join.MeasureSpec, ...]:
     return (join.MeasureSpec(**(fields | changes)),)
 
 
+def with_product(**changes: Any) -> join.JoinParams:
+    columns = {"measures": (families.MEASURE,) * 2}
+    specs = (provider_spec("left", carries=True, **columns), provider_spec("right", **columns))
+    fields: dict[str, Any] = {"left": (0, 0), "right": (1, 0), "nulls": True, "squares": True, "dominance": True}
+    return join_params(specs, products=(join.ProductSpec(**(fields | changes)),))
+
+
 OTHER_PARAMS: dict[str, join.JoinParams] = {
     "plan": join_params(SPECS, plan="sha256:other"),
     "key_domain.name": join_params(SPECS, key_domain=KeyDomain(name="household", types=("integer",))),
@@ -72,12 +79,24 @@ OTHER_PARAMS: dict[str, join.JoinParams] = {
     "min_pattern": join_params(SPECS, min_pattern=2),
     "min_list": join_params(SPECS, min_list=2),
     "chunk_rows": join_params(SPECS, chunk_rows=6),
+    "products": with_product(),
+    "product.left": with_product(left=(0, 1)),
+    "product.right": with_product(right=(1, 1)),
+    "product.nulls": with_product(nulls=False, squares=False, dominance=False),
+    "product.squares": with_product(squares=False),
+    "product.dominance": with_product(dominance=False),
 }
 
 
 def test_every_field_of_the_parameters_is_in_the_digest() -> None:
     named = {name.split(",")[0] for name in OTHER_PARAMS}
-    for kind, prefix in ((join.JoinParams, ""), (join.ProviderSpec, "provider."), (join.MeasureSpec, "measure.")):
+    kinds = (
+        (join.JoinParams, ""),
+        (join.ProviderSpec, "provider."),
+        (join.MeasureSpec, "measure."),
+        (join.ProductSpec, "product."),
+    )
+    for kind, prefix in kinds:
         for field in kind.__struct_fields__:
             known = {f"{prefix}{field}", field} & named or any(name.startswith(f"{field}.") for name in named)
             assert known, f"{prefix}{field} has no case"

@@ -314,7 +314,12 @@ def test_the_readme_states_exactly_the_facts_of_the_disclosure() -> None:
     lines = [line for line in section.splitlines() if line.startswith("| ")]
     table = {tuple(cell.strip().strip("`") for cell in line.strip("|").split("|"))[:3] for line in lines[1:]}
     table = {row for row in table if not set(row[0]) <= {"-"}}
-    params = join_params((provider_spec("a", carries=True), provider_spec("b")))
+    specs = (provider_spec("a", carries=True, measures=(MEASURE,)), provider_spec("b", measures=(MEASURE,)))
+    product = join.ProductSpec(left=(0, 0), right=(1, 0), nulls=False, squares=False, dominance=False)
+    without, params = join_params(specs), join_params(specs, products=(product,))
+    assert set(join.disclosure(params).learned) - set(join.disclosure(without).learned) == {
+        item for item in join.disclosure(params).learned if item.fact == "masked_value"
+    }
     visible = {"by_design": "by design", "under_collusion": "under collusion"}
     facts = {(item.who, item.fact, visible[item.visibility]) for item in join.disclosure(params).learned}
     assert table == facts
