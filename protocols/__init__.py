@@ -1,1 +1,1 @@
-"""Cryptographic protocols over arrays: Paillier, blinded keys, encrypted joins. Knows no sockets, files or clocks."""
+"""Cryptographic protocols: Paillier, blinded keys, encrypted joins, secure aggregation. Knows no sockets, files or clocks."""

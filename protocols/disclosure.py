@@ -19,6 +19,7 @@ Fact = Literal[
     "key",
     "row_value",
     "session_length",
+    "vector_length",
 ]
 Visibility = Literal["by_design", "under_collusion"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class ProtocolError(Exception):
     """Base of every error that a protocol raises. Messages name places and counts, never a secret or a raw value."""
@@ -34,3 +36,12 @@ class PeerError(ProtocolError):
         super().__init__(f"{culprit}: {problem}")
         self.culprit = culprit
         self.problem = problem
+
+
+class PartiesLost(PeerError):  # noqa: N818  (silence is not always a fault)
+    """Peers fell silent, and the run cannot go on without them; `names` are all of them, `culprit` the first."""
+
+    def __init__(self, names: Sequence[str], problem: str) -> None:
+        self.names = tuple(names)
+        super().__init__(", ".join(self.names) or "nobody", problem)
+        self.culprit = self.names[0] if self.names else ""

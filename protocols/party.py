@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
@@ -123,6 +123,19 @@ class Party:
             state, self._state = self._state, "failed"
             raise PeerError(sender, f"sent {type(message).__name__} where {self.name} ({state}) expects {expected}")
         return self._guarded(lambda: getattr(self, handler)(sender, message))
+
+    def absent(self, names: Collection[str]) -> Step:
+        """Take note that the driver has given up waiting for these peers: roles keep no clock.
+
+        A role that can do without them goes on and drops them; the others, and this base, raise PeerError that names one.
+        """
+        if self._state in ("new", "done", "failed"):
+            raise MisuseError(f"{self.name} is {self._state} and waits for nobody")
+        return self._guarded(lambda: self.on_absent(names))
+
+    def on_absent(self, names: Collection[str]) -> Step:
+        """Return what follows from the silence of these peers."""
+        raise PeerError(min(names), f"fell silent while {self.name} waited ({self._state})")
 
     def on_start(self) -> Step:
         """Return the first step; roles that only wait return an empty one."""

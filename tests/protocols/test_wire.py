@@ -78,13 +78,18 @@ def everything(rows: int = 3) -> Everything:
     )
 
 
+KEY_SIZED = {"params", "mask_key", "channel_key", "gate_key", "seed_commitment", "nonce_commitment", "nonce", "parameters"}
+SIGNATURES = {"signature", "gate_signature"}
+ASCENDING = {"parties", "recipients", "dealers", "signers"}
+
+
 def plain_values(name: str, hint: Any) -> st.SearchStrategy[Any]:
     if name in ("first", "first_row"):
         return st.integers(0, 5)
     if name in ("total", "rows"):
         return st.integers(10, 2**40)
-    if name == "parameters":
-        return st.binary(min_size=32, max_size=32)
+    if name in KEY_SIZED | SIGNATURES:
+        return st.binary(min_size=32, max_size=32).map(lambda half: half * (2 if name in SIGNATURES else 1))
     if hint is int:
         return st.integers(-(2**62), 2**62)
     if hint in (str, bytes, bool):
@@ -94,18 +99,30 @@ def plain_values(name: str, hint: Any) -> st.SearchStrategy[Any]:
     raise AssertionError(f"no strategy for field {name}: {hint}")
 
 
+def widths(name: str) -> st.SearchStrategy[int]:
+    return st.sampled_from((4, 8)) if name == "words" else st.integers(1, 40)
+
+
 @st.composite
 def messages(draw: st.DrawFn, kind: type[Message]) -> Message:
     """Any message of one kind that its own checks accept."""
     hints, columns = typing.get_type_hints(kind), columns_of(kind)
-    rows = draw(st.integers(0, 5))
+    rows = draw(st.integers(1 if "words" in columns else 0, 5))
     values: dict[str, Any] = {}
     for field in dataclasses.fields(typing.cast(Any, kind)):
         if field.name not in columns:
             values[field.name] = draw(plain_values(field.name, hints[field.name]))
             continue
         declared = columns[field.name]
-        width = None if declared.width is None else declared.width or draw(st.integers(1, 40))
+        width = None if declared.width is None else declared.width or draw(widths(field.name))
+        if field.name in ASCENDING:
+            indices = draw(st.lists(st.integers(0, 2**32 - 1), min_size=rows, max_size=rows, unique=True))
+            values[field.name] = np.array(sorted(indices), dtype=np.uint32)
+            continue
+        if field.name == "kept":
+            flags = draw(st.lists(st.integers(0, 1), min_size=rows, max_size=rows))
+            values[field.name] = np.array(flags, dtype=np.uint8).reshape(rows, 1)
+            continue
         size = rows * (np.dtype(declared.kind).itemsize if width is None else width)
         array = np.frombuffer(draw(st.binary(min_size=size, max_size=size)), dtype=declared.kind)
         values[field.name] = array if width is None else array.reshape(rows, width)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support import join_oracle
 from support.deterministic import DeterministicRng
 
-from protocols import join, paillier, psi
+from protocols import aggregation, join, paillier, psi
 from protocols.join.messages import SealedLabels
 from protocols.message import Message
 from protocols.party import Party, Send, Step
@@ -157,7 +159,49 @@ def lookup_roles() -> dict[str, Party]:
     }
 
 
+def identity(name: str) -> Ed25519PrivateKey:
+    """A signing key that belongs to a name, for tests."""
+    return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest())
+
+
+def sum_params(parties: int, **changes: Any) -> aggregation.SumParams:
+    """Parameters of a small sum over p0, p1, …; `changes` are arguments of plan_sum."""
+    public = {name: identity(name).public_key().public_bytes_raw() for name in (*(f"p{i}" for i in range(parties)), "gate")}
+    gate_key = public.pop("gate")
+    fields: dict[str, Any] = {
+        "session": bytes(16),
+        "plan": "sha256:contract",
+        "inputs": "contract",
+        "length": 40,
+        "bound": 1000,
+    }
+    fields |= {"chunk_words": 16, "operator": "operator", "gate": "gate", "gate_key": gate_key}
+    return aggregation.plan_sum(public, **(fields | changes))
+
+
+def sum_roles(
+    params: aggregation.SumParams, vectors: dict[str, Any], *, seed: Any = None, history: aggregation.SumHistory | None = None
+) -> dict[str, Any]:
+    """All roles of one sum: a party for each vector, the operator and the gate."""
+
+    def rng(name: str) -> Any:
+        return None if seed is None else DeterministicRng(f"{seed}/{name}")
+
+    roles: dict[str, Any] = {
+        name: aggregation.SumParty(name, params, vector, identity(name).sign, rng=rng(name)) for name, vector in vectors.items()
+    }
+    roles["operator"] = aggregation.SumOperator("operator", params)
+    roles["gate"] = aggregation.SumGate("gate", params, identity("gate").sign, history=history, rng=rng("gate"))
+    return roles
+
+
+def small_sum() -> dict[str, Party]:
+    """Three parties, 40 elements in chunks of 16."""
+    return sum_roles(sum_params(3), {f"p{i}": np.arange(40, dtype=np.int64) * (i - 1) for i in range(3)})
+
+
 FAMILIES: dict[str, Callable[[], dict[str, Party]]] = {
+    "aggregation": small_sum,
     "join": join_roles,
     "join-products": product_roles,
     "psi-rows": lambda: intersecting_roles("rows", ("left", "right")),

@@ -20,6 +20,7 @@ BY_DESIGN = frozenset(
         "released_aggregate",
         "masked_value",
         "session_length",
+        "vector_length",
     }
 )
 UNDER_COLLUSION = BY_DESIGN | {"membership", "row_value"}

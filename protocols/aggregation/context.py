@@ -1,0 +1,157 @@
+"""What one round is bound to: the statements that are signed, and the context of every derived key.
+
+A round is named by its parameters' digest (session, round, identities, thresholds) and, once everyone has advertised, by the
+digest of all fresh keys, commitments and nonces. Whoever was shown other ones derives other keys and signs other statements.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Collection
+
+import numpy as np
+
+from protocols.aggregation.messages import Advertise, GateAdvertise, Openings, Roster
+from protocols.aggregation.params import SumParams
+from protocols.errors import ParameterError
+from protocols.primitives import prf, signing
+from protocols.primitives.prf import length_prefixed
+
+
+def commit(what: str, params: bytes, index: int, secret: bytes) -> bytes:
+    """Return a commitment to 32 uniform bytes; their entropy hides them. what: `seed` or `nonce`."""
+    return hashlib.sha256(length_prefixed(b"aggregation/1/commit", what.encode(), params, number(index), secret)).digest()
+
+
+def advertise_statement(index: int, message: Advertise) -> bytes:
+    """Return what a party signs when it advertises."""
+    parts = (message.params, number(index), message.mask_key, message.channel_key, message.seed_commitment)
+    return length_prefixed(b"aggregation/1/advertise", *parts, message.nonce_commitment)
+
+
+def gate_statement(params: bytes, mask_key: bytes) -> bytes:
+    """Return what the gate signs when it advertises."""
+    return length_prefixed(b"aggregation/1/gate-advertise", params, mask_key)
+
+
+def number(index: int) -> bytes:
+    """Return a roster index in statements and contexts."""
+    return index.to_bytes(4, "big")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RoundContext:
+    """One round, named: all that its signatures and keys are bound to. Public.
+
+    advertised: roster index -> what that party advertised, for all who take part. nonces: their openings.
+    """
+
+    params: SumParams
+    digest: bytes
+    advertised: dict[int, Advertise]
+    nonces: dict[int, bytes]
+    gate_key: bytes
+
+    def derive(self, secret: bytes, label: str, *parties: int) -> bytes:
+        """Return a 32-byte key for one purpose of this round between the given parties, in order. Secret."""
+        return prf.derive_key(secret, f"aggregation/1/{label}", self.digest, *map(number, parties))
+
+    def share_statement(self, dealer: int, recipient: int, seed_leaf: bytes, key_leaf: bytes) -> bytes:
+        """Return what a dealer signs for each recipient: hashes of the two shares."""
+        parts = (self.digest, number(dealer), number(recipient), seed_leaf, key_leaf)
+        return length_prefixed(b"aggregation/1/share", *parts)
+
+    def leaf(self, kind: str, dealer: int, recipient: int, share: bytes, salt: bytes) -> bytes:
+        """Return the salted hash under which a share is signed. kind: `seed` or `key`."""
+        parts = (kind.encode(), self.digest, number(dealer), number(recipient), share, salt)
+        return hashlib.sha256(length_prefixed(b"aggregation/1/leaf", *parts)).digest()
+
+    def survivor_statement(self, dealers: Collection[int], kept: Collection[int]) -> bytes:
+        """Return what the parties sign before anything is unmasked: this round, U2 and U3."""
+        sets = [b"".join(number(index) for index in sorted(members)) for members in (dealers, kept)]
+        return length_prefixed(b"aggregation/1/survivors", self.digest, *sets)
+
+
+def read_roster(params: SumParams, digest: bytes, roster: Roster) -> dict[int, Advertise]:
+    """Return what each party advertised, by index; signatures are not looked at. Raises ParameterError for a wrong roster."""
+    if len(roster.parties) < params.threshold:
+        raise ParameterError(f"sent a roster of {len(roster.parties)} parties where {params.threshold} must sign at the end")
+    if int(roster.parties[-1]) >= len(params.parties):
+        raise ParameterError("sent a roster with a party that the parameters do not have")
+    columns = (roster.mask_keys, roster.channel_keys, roster.seed_commitments, roster.nonce_commitments, roster.signatures)
+    names = ("mask_key", "channel_key", "seed_commitment", "nonce_commitment", "signature")
+    return {
+        index: Advertise(params=digest, **{name: column[row].tobytes() for name, column in zip(names, columns, strict=True)})
+        for row, index in enumerate(roster.parties.tolist())
+    }
+
+
+def write_roster(advertised: dict[int, Advertise], gate: GateAdvertise) -> Roster:
+    """Return the roster of these advertisements."""
+    order = sorted(advertised)
+
+    def column(name: str) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+        joined = b"".join(getattr(advertised[index], name) for index in order)
+        return np.frombuffer(joined, dtype=np.uint8).reshape(len(order), -1)
+
+    return Roster(
+        gate_key=gate.mask_key,
+        gate_signature=gate.signature,
+        parties=np.array(order, dtype=np.uint32),
+        mask_keys=column("mask_key"),
+        channel_keys=column("channel_key"),
+        seed_commitments=column("seed_commitment"),
+        nonce_commitments=column("nonce_commitment"),
+        signatures=column("signature"),
+    )
+
+
+def round_context(
+    params: SumParams, digest: bytes, advertised: dict[int, Advertise], gate_key: bytes, openings: Openings
+) -> RoundContext:
+    """Return the round that these advertisements and openings make.
+
+    digest: of the parameters. Raises ParameterError for an opening that does not fit, or is missing where the graph needs it.
+    """
+    nonces = {index: openings.nonces[row].tobytes() for row, index in enumerate(openings.parties.tolist())}
+    if not set(nonces) <= set(advertised) or len(nonces) < params.threshold:
+        raise ParameterError("opened nonces of other parties than the roster's, or of too few")
+    if not params.is_complete and set(nonces) != set(advertised):
+        # Leaving some out after all were seen would be a choice between graphs.
+        raise ParameterError("left nonces out, although the graph depends on all of them")
+    for index, nonce in nonces.items():
+        if commit("nonce", digest, index, nonce) != advertised[index].nonce_commitment:
+            raise ParameterError(f"opened a nonce of {params.names[index]} that does not fit its commitment")
+    entries = [
+        length_prefixed(advertise_statement(index, advertised[index]), advertised[index].signature, nonces[index])
+        for index in sorted(nonces)
+    ]
+    whole = hashlib.sha256(length_prefixed(b"aggregation/1/round", digest, gate_key, *entries)).digest()
+    return RoundContext(params, whole, {index: advertised[index] for index in nonces}, nonces, gate_key)
+
+
+def check_advertise(params: SumParams, index: int, message: Advertise) -> None:
+    """Check a party's signature on what it advertised. Raises ParameterError that names it."""
+    try:
+        signing.verify(params.parties[index].key_bytes, advertise_statement(index, message), message.signature)
+    except ParameterError:
+        raise ParameterError(f"the keys of {params.names[index]} are not signed with its identity for this round") from None
+
+
+def check_survivor_signatures(
+    context: RoundContext, statement: bytes, signers: Collection[int], signatures: Collection[bytes], allowed: Collection[int]
+) -> None:
+    """Check that at least T parties of `allowed` signed the statement. Raises ParameterError."""
+    params = context.params
+    if len(signers) < params.threshold:
+        raise ParameterError(f"shows {len(signers)} signatures on the survivor set where {params.threshold} are needed")
+    for index, signature in zip(signers, signatures, strict=True):
+        if index not in allowed:
+            raise ParameterError("shows a signature of a party that is not in the survivor set")
+        try:
+            signing.verify(params.parties[index].key_bytes, statement, signature)
+        except ParameterError:
+            raise ParameterError(
+                f"shows a signature of {params.names[index]} on another survivor set, round, roster or gate key"
+            ) from None
