@@ -23,7 +23,7 @@ CAUTION = (
 def run_bench(
     suite: Annotated[str, typer.Argument(help="What to measure.")] = "paillier",
     peers: Annotated[bool, typer.Option("--peers", help="Also measure other libraries (`poe peers` installs them).")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="2048 bits, one core, short rounds: about a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="One core, short rounds, 2048 bits: about a minute.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write everything to this file, as JSON.")] = None,
 ) -> None:
     """Measure ours and peers in turn, and judge the targets.
@@ -56,7 +56,7 @@ def _suites() -> list[str]:
 
 
 def show(document: dict[str, Any]) -> None:
-    """Print a run: machine, contenders, one table for each size and number of cores, targets, what is missing."""
+    """Print a run: machine, what was measured, targets, what is missing."""
     host = document["machine"]
     versions = host["versions"] | {f"{name} (peer)": version for name, version in document["peer_versions"].items()}
     console.table(
@@ -70,6 +70,26 @@ def show(document: dict[str, Any]) -> None:
             *(("engine", text) for text in _engines(document)),
         ],
     )
+    if "tables" in document:
+        _show_tables(document)
+    else:
+        _show_places(document)
+    console.say()
+    console.table(("target", "at least", "measured", ""), [_target(target) for target in document["targets"]])
+    if document["missing"]:
+        console.say()
+        console.table(("missing", "why"), [(item["name"], item["why"]) for item in document["missing"]])
+
+
+def _show_tables(document: dict[str, Any]) -> None:
+    """Print a suite's own tables."""
+    for table in document["tables"]:
+        console.say()
+        console.table(table["headers"], table["rows"], title=table["title"], right=range(1, len(table["headers"])))
+
+
+def _show_places(document: dict[str, Any]) -> None:
+    """Print contenders, and one table for each key size and number of cores."""
     console.say()
     console.table(
         ("contender", "what differs", "noise exponent, bits", "tables"), [_contender(item) for item in _taking_part(document)]
@@ -78,16 +98,11 @@ def show(document: dict[str, Any]) -> None:
         console.say()
         console.say(f"{place[0]} bits, {place[1]} core{'s' if place[1] > 1 else ''}: {CAUTION}")
         _show_place(document, *place)
-    console.say()
-    console.table(("target", "at least", "measured", ""), [_target(target) for target in document["targets"]])
-    if document["missing"]:
-        console.say()
-        console.table(("missing", "why"), [(item["name"], item["why"]) for item in document["missing"]])
 
 
 def _engines(document: dict[str, Any]) -> list[str]:
     """Return each engine's line once."""
-    facts = [key for item in document["contenders"].values() for key in item["keys"].values()]
+    facts = [key for item in document.get("contenders", {}).values() for key in item["keys"].values()]
     return list(dict.fromkeys(fact["engine"] for fact in facts if "engine" in fact))
 
 
@@ -130,7 +145,9 @@ def _ratio(measured: dict[str, float] | None) -> str:
 
 
 def _target(target: dict[str, Any]) -> tuple[str, str, str, str]:
+    verdict = {True: "met", False: "NOT MET", None: "not measured"}[target["met"]]
+    if "what" in target:
+        return target["what"], f"{target['factor']:,}", _ratio(target["measured"]) or "-", verdict
     cores = f", {target['cores']} cores" if target["cores"] > 1 else ""
     what = f"{target['operation']}, {target['key_bits']} bits, {target['ours']}{cores}, against {target['peer']}"
-    verdict = {True: "met", False: "NOT MET", None: "not measured"}[target["met"]]
     return what, f"{target['factor']:g}", _ratio(target["measured"]) or "-", verdict

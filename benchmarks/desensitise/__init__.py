@@ -1,0 +1,1 @@
+"""Benchmarks of desensitisation: what is measured, against whom, and the targets."""
