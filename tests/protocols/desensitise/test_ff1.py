@@ -142,7 +142,9 @@ def test_a_whole_range_is_permuted() -> None:
         (pa.array([[1]]), {}, "not text"),
     ],
 )
-def test_what_cannot_be_encrypted_is_refused_without_being_quoted(values: object, terms: dict[str, object], message: str) -> None:
+def test_what_cannot_be_encrypted_is_refused_without_being_quoted(
+    values: object, terms: dict[str, object], message: str
+) -> None:
     with pytest.raises(ParameterError, match=message) as refused:
         ff1.encrypt(values, **({"key": KEY} | terms))  # type: ignore[arg-type]
     assert "12345" not in str(refused.value)
