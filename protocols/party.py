@@ -22,17 +22,32 @@ class Mapper(Protocol):
 
 
 class Scratch(Protocol):
-    """Gives space for rows of bytes, writable, contents undefined: in memory, or mapped to a node's disk.
+    """Space for rows of bytes, in memory or mapped to a node's disk.
 
     Only public values, ciphertexts and sealed points are ever written there.
     """
 
-    def __call__(self, rows: int, width: int, /) -> npt.NDArray[np.uint8]: ...
+    def __call__(self, rows: int, width: int, /) -> npt.NDArray[np.uint8]:
+        """Return writable space, (rows, width), contents undefined. Raises MemoryError where there is no room."""
+        ...
+
+    def release(self) -> None:
+        """Give pages of mapped space that are in memory back to the system; contents stay. Called every few chunks."""
+        ...
 
 
-def in_memory(rows: int, width: int) -> npt.NDArray[np.uint8]:
-    """Scratch space in memory: (rows, width) uint8."""
-    return np.empty((rows, width), dtype=np.uint8)
+class InMemory:
+    """Scratch space in memory."""
+
+    def __call__(self, rows: int, width: int, /) -> npt.NDArray[np.uint8]:
+        """Return (rows, width) uint8."""
+        return np.empty((rows, width), dtype=np.uint8)
+
+    def release(self) -> None:
+        """Nothing is mapped."""
+
+
+in_memory = InMemory()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

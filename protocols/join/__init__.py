@@ -2,15 +2,18 @@
 
 from protocols.join.disclosure import disclosure
 from protocols.join.gate import Cell, JoinGate, JoinResult
+from protocols.join.integers import Integers
 from protocols.join.layout import packs
 from protocols.join.moments import Moments, ProductMoments
 from protocols.join.operator import JoinOperator, OperatorReport
 from protocols.join.params import JoinParams, MeasureSpec, ProductSpec, ProviderSpec
-from protocols.join.prepare import MeasureRows, ProviderRows, Removed
+from protocols.join.patterns import Removed
+from protocols.join.prepare import MeasureRows, ProviderRows
 from protocols.join.provider import JoinProvider, LabelBook, ProviderReport
 
 __all__ = [
     "Cell",
+    "Integers",
     "JoinGate",
     "JoinOperator",
     "JoinParams",

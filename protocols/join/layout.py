@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from protocols.join.params import MAX_MULTIPLICITY, MAX_WEIGHT, JoinParams
 from protocols.join.prepare import ProviderRows
 from protocols.join.products import factor_packs
 from protocols.paillier import Packing, Slot
+
+SlotColumn: TypeAlias = npt.NDArray[np.int64] | list[int]
 
 # One letter per slot: m rows; of measure i: z contributor, c values, s Σx, a |Σx|, q Σx², d (Σx)²; among factors also e, c².
 _POWER = {"z": 0, "m": 1, "c": 1, "s": 1, "a": 1, "q": 1, "d": 2}
@@ -47,8 +53,8 @@ def packs(params: JoinParams, owner: int, list_rows: Sequence[int], plaintext_bi
     return (*result, *(Pack(power=0, packing=packing, factors=True) for packing in factors))
 
 
-def slot_columns(pack: Pack, rows: ProviderRows) -> list[Sequence[int]]:
-    """Return a provider's numbers for the slots of one pack, in slot order; n Python ints each. Private."""
+def slot_columns(pack: Pack, rows: ProviderRows) -> list[SlotColumn]:
+    """Return a provider's numbers for the slots of one pack, in slot order, for a chunk of its rows. Private."""
     return [_slot_column(slot.name, rows) for slot in pack.packing.slots]
 
 
@@ -89,23 +95,15 @@ def _fitting(slots: list[Slot], weight: int, plaintext_bits: int) -> list[list[S
     return groups
 
 
-def _slot_column(name: str, rows: ProviderRows) -> Sequence[int]:
+def _slot_column(name: str, rows: ProviderRows) -> SlotColumn:
     kind = name[0]
     if kind == "m":
-        return list(map(int, rows.multiplicities.tolist()))
+        return rows.multiplicities
     measure = rows.measures[int(name[1:])]
-    counts: list[int] = list(map(int, measure.counts.tolist()))
-    match kind:
-        case "z":
-            column: Sequence[int] = [int(count > 0) for count in counts]
-        case "c":
-            column = counts
-        case "e":
-            column = [count * count for count in counts]
-        case "q":
-            column = measure.squares
-        case "s":
-            column = measure.sums
-        case _:
-            column = [abs(total) if kind == "a" else total * total for total in measure.sums]
-    return column
+    if kind in "zce":
+        values = {"z": (measure.counts > 0).astype(np.int64), "c": measure.counts, "e": measure.counts**2}
+        return values[kind]
+    numbers = measure.squares if kind == "q" else measure.sums
+    if kind in "sq":
+        return numbers.tolist() if numbers.int64 is None else numbers.int64
+    return [abs(total) if kind == "a" else total * total for total in numbers.tolist()]

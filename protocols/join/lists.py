@@ -16,6 +16,9 @@ from protocols.party import Mapper, Scratch
 from protocols.psi.sealing import SEALED_BYTES
 
 Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+
+COPIED_ROWS = 512
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +28,19 @@ class SealedList:
     points: Bytes
     tags: Bytes
     ciphertexts: Bytes
+    scratch: Scratch
 
     def __len__(self) -> int:
         return len(self.points)
+
+    def copied(self, column: Bytes, rows: Ints) -> Bytes:
+        """Return some rows of one of the columns, in memory, a few at a time: each may lie on a page of its own."""
+        copy = np.empty((len(rows), column.shape[1]), dtype=np.uint8)
+        for first in range(0, len(rows), COPIED_ROWS):
+            span = slice(first, first + COPIED_ROWS)
+            copy[span] = column[rows[span]]
+            self.scratch.release()
+        return copy
 
 
 class ListCollector:
@@ -59,6 +72,7 @@ class ListCollector:
                 points=self._scratch(rows, SEALED_BYTES),
                 tags=self._scratch(rows, SEALED_BYTES),
                 ciphertexts=self._scratch(rows, width),
+                scratch=self._scratch,
             )
         except MemoryError:
             raise ParameterError(f"no room for a list of {rows} rows; give scratch space on a disk") from None
@@ -87,6 +101,7 @@ class ListCollector:
         self._list.points[chunk.first : end] = chunk.points
         self._list.tags[chunk.first : end] = chunk.tags
         self._list.ciphertexts[chunk.first : end] = chunk.ciphertexts
+        self._scratch.release()
         self._filled = end
         self._chunks += 1
 

@@ -1,29 +1,42 @@
-"""Step 1, at a provider: rows with equal key and group become one, rare patterns go, groups become tags."""
+"""Step 1, at a provider: its rows as columns, rows with equal key and group made one, and what was declared checked."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from protocols.errors import EncodingOverflow, ParameterError
-from protocols.join.params import MAX_MULTIPLICITY, ProviderSpec
+from protocols.join.grouping import sorted_segments
+from protocols.join.integers import Integers
+from protocols.join.params import MAX_MULTIPLICITY, MeasureSpec, ProviderSpec
+from protocols.psi.keycolumn import SPAN_ROWS, KeyColumn
 
 Ints = npt.NDArray[np.int64]
+_INT64_LIMIT = 1 << 63
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureRows:
     """Aggregates of one measure over the raw rows behind each list row. Private to the provider.
 
-    counts: (n,) int64, rows with a value. sums, squares: n Python ints, Σx and Σx² of the scaled integers.
+    counts: (n,) int64, rows with a value. sums, squares: Σx and Σx² of the scaled integers.
     """
 
     counts: Ints
-    sums: Sequence[int]
-    squares: Sequence[int]
+    sums: Integers
+    squares: Integers
+
+    @classmethod
+    def of(cls, *, counts: Any, sums: Any, squares: Any) -> MeasureRows:
+        """Return the columns of Python integers or numpy arrays."""
+        return cls(counts=np.asarray(counts, dtype=np.int64), sums=Integers.of(sums), squares=Integers.of(squares))
+
+    def __getitem__(self, rows: slice | Ints) -> MeasureRows:
+        return MeasureRows(counts=self.counts[rows], sums=self.sums[rows], squares=self.squares[rows])
 
     def __repr__(self) -> str:
         return f"<MeasureRows: {len(self.counts)} rows>"
@@ -34,84 +47,81 @@ class ProviderRows:
     """A provider's own input, private to it. Row i stands for `multiplicities[i]` raw rows of one key and local group.
 
     keys: n encoded keys. groups: (n,) int64, index into labels. labels: one opaque encoding per local group.
+    All columns may be mapped from files of the provider's own; nothing here writes to them.
     """
 
-    keys: Sequence[bytes]
+    keys: KeyColumn
     groups: Ints
     labels: tuple[bytes, ...]
     multiplicities: Ints
     measures: tuple[MeasureRows, ...]
 
     def __post_init__(self) -> None:
-        rows = len(self.keys)
         lengths = [len(self.groups), len(self.multiplicities)]
         for measure in self.measures:
             lengths += [len(measure.counts), len(measure.sums), len(measure.squares)]
-        if any(length != rows for length in lengths):
+        if any(length != len(self) for length in lengths):
             raise ParameterError("a provider's rows have columns of different lengths")
-        if rows and (self.groups.min() < 0 or self.groups.max() >= len(self.labels)):
+        if len(self) and (self.groups.min() < 0 or self.groups.max() >= len(self.labels)):
             raise ParameterError("a provider's rows name a group without a label")
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        keys: Sequence[bytes],
+        groups: Any,
+        labels: Sequence[bytes],
+        multiplicities: Any,
+        measures: Sequence[MeasureRows] = (),
+    ) -> ProviderRows:
+        """Return the columns of Python sequences or numpy arrays."""
+        return cls(
+            keys=keys if isinstance(keys, KeyColumn) else KeyColumn.of(keys),
+            groups=np.asarray(groups, dtype=np.int64),
+            labels=tuple(labels),
+            multiplicities=np.asarray(multiplicities, dtype=np.int64),
+            measures=tuple(measures),
+        )
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
     def __repr__(self) -> str:
-        return f"<ProviderRows: {len(self.keys)} rows, {len(self.labels)} groups, {len(self.measures)} measures>"
+        return f"<ProviderRows: {len(self)} rows, {len(self.labels)} groups, {len(self.measures)} measures>"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Removed:
-    """What the pattern rule took out before blinding. groups: indexes of the local groups of which nothing is left."""
-
-    keys: int
-    rows: int
-    groups: tuple[int, ...]
+def select(rows: ProviderRows, chosen: Ints) -> ProviderRows:
+    """Return some of the rows, by index, in the given order."""
+    return ProviderRows(
+        keys=rows.keys[chosen],
+        groups=rows.groups[chosen],
+        labels=rows.labels,
+        multiplicities=rows.multiplicities[chosen],
+        measures=tuple(measure[chosen] for measure in rows.measures),
+    )
 
 
 def merge(rows: ProviderRows) -> ProviderRows:
     """Add up rows of the same key and group (normalisation can make two raw keys one)."""
-    index: dict[tuple[bytes, int], int] = {}
-    place = np.fromiter(
-        (index.setdefault(pair, len(index)) for pair in zip(rows.keys, rows.groups.tolist(), strict=True)),
-        dtype=np.int64,
-        count=len(rows.keys),
-    )
-    if len(index) == len(rows.keys):
+    order, starts = sorted_segments(rows.keys.numbers(), rows.groups)
+    if len(starts) == len(rows):
         return rows
 
-    def added(values: Sequence[int]) -> list[int]:
-        totals = [0] * len(index)
-        for at, value in zip(place.tolist(), values, strict=True):
-            totals[at] += value
-        return totals
+    def added(values: Ints) -> Ints:
+        return np.asarray(np.add.reduceat(values[order], starts), dtype=np.int64)
 
-    measures = tuple(
-        MeasureRows(
-            counts=np.array(added(measure.counts.tolist()), dtype=np.int64),
-            sums=added(measure.sums),
-            squares=added(measure.squares),
-        )
-        for measure in rows.measures
-    )
+    first = order[starts]
     return ProviderRows(
-        keys=[key for key, _ in index],
-        groups=np.array([group for _, group in index], dtype=np.int64),
+        keys=rows.keys[first],
+        groups=rows.groups[first],
         labels=rows.labels,
-        multiplicities=np.array(added(rows.multiplicities.tolist()), dtype=np.int64),
-        measures=measures,
-    )
-
-
-def select(rows: ProviderRows, kept: Ints) -> ProviderRows:
-    """Return some of the rows, by index, in the given order."""
-    places = kept.tolist()
-    return ProviderRows(
-        keys=[rows.keys[at] for at in places],
-        groups=rows.groups[kept],
-        labels=rows.labels,
-        multiplicities=rows.multiplicities[kept],
+        multiplicities=added(rows.multiplicities),
         measures=tuple(
             MeasureRows(
-                counts=measure.counts[kept],
-                sums=[measure.sums[at] for at in places],
-                squares=[measure.squares[at] for at in places],
+                counts=added(measure.counts),
+                sums=measure.sums.segment_sums(order, starts),
+                squares=measure.squares.segment_sums(order, starts),
             )
             for measure in rows.measures
         ),
@@ -121,12 +131,13 @@ def select(rows: ProviderRows, kept: Ints) -> ProviderRows:
 def check_declared(rows: ProviderRows, spec: ProviderSpec) -> None:
     """Check merged rows against what was declared: uniqueness, multiplicities, bounds. Errors give counts, never values."""
     if spec.unique:
-        repeated = len(rows.keys) - len(set(rows.keys)) + int((rows.multiplicities > 1).sum())
+        distinct = int(rows.keys.numbers().max()) + 1 if len(rows) else 0
+        repeated = len(rows) - distinct + int((rows.multiplicities > 1).sum())
         if repeated:
             raise ParameterError(f"{spec.name} declares its keys unique, but {repeated} rows repeat one; declare unique=False")
-    if len(rows.multiplicities) and rows.multiplicities.min() < 1:
+    if len(rows) and rows.multiplicities.min() < 1:
         raise ParameterError(f"{int((rows.multiplicities < 1).sum())} rows of {spec.name} stand for no raw row")
-    if len(rows.multiplicities) and rows.multiplicities.max() > MAX_MULTIPLICITY:
+    if len(rows) and rows.multiplicities.max() > MAX_MULTIPLICITY:
         raise ParameterError(
             f"a key of {spec.name} stands for more than {MAX_MULTIPLICITY} rows in one group; filter or split it"
         )
@@ -138,46 +149,30 @@ def check_declared(rows: ProviderRows, spec: ProviderSpec) -> None:
             raise ParameterError(
                 f"measure {number} of {spec.name}: {impossible} rows count more values than raw rows, or fewer than 0"
             )
-        counts = measure.counts.tolist()
-        beyond = sum(abs(total) > declared.bound * count for total, count in zip(measure.sums, counts, strict=True))
-        beyond += sum(not 0 <= total <= declared.bound**2 * count for total, count in zip(measure.squares, counts, strict=True))
-        if not declared.signed:
-            beyond += sum(total < 0 for total in measure.sums)
+        beyond = sum(_beyond(measure[span], declared) for span in _spans(len(rows)))
         if beyond:
             raise EncodingOverflow(f"measure {number} of {spec.name}: {beyond} rows lie beyond the declared bounds")
 
 
-def apply_pattern_rule(rows: ProviderRows, min_pattern: int, *, with_multiplicity: bool) -> tuple[ProviderRows, Removed]:
-    """Remove rows until every per-key pattern that is left occurs for at least `min_pattern` keys.
+def _spans(rows: int) -> list[slice]:
+    return [slice(first, first + SPAN_ROWS) for first in range(0, rows, SPAN_ROWS)]
 
-    A pattern is the set of (group, multiplicity) of one key's rows, or of groups where the multiplicity stays encrypted. From
-    every key with a rare pattern the row whose (group, multiplicity) fewest keys have is removed (ties: the lowest group, then
-    multiplicity), all such keys at once, and patterns are counted again. Input: merged rows.
-    """
-    opened = rows.multiplicities.tolist() if with_multiplicity else [1] * len(rows.keys)
-    signs = list(zip(rows.groups.tolist(), opened, strict=True))
-    by_key: dict[bytes, dict[tuple[int, int], int]] = {}
-    for row, (key, sign) in enumerate(zip(rows.keys, signs, strict=True)):
-        by_key.setdefault(key, {})[sign] = row
-    touched: set[bytes] = set()
-    while True:
-        patterns: dict[frozenset[tuple[int, int]], list[bytes]] = {}
-        frequency: dict[tuple[int, int], int] = {}
-        for key, row_of in by_key.items():
-            if row_of:
-                patterns.setdefault(frozenset(row_of), []).append(key)
-            for sign in row_of:
-                frequency[sign] = frequency.get(sign, 0) + 1
-        rare = [(pattern, keys) for pattern, keys in patterns.items() if len(keys) < min_pattern]
-        if not rare:
-            break
-        for pattern, keys in rare:
-            weakest = min(pattern, key=lambda sign: (frequency[sign], sign))
-            for key in keys:
-                del by_key[key][weakest]
-                touched.add(key)
-    kept = np.array(sorted(row for row_of in by_key.values() for row in row_of.values()), dtype=np.int64)
-    gone = set(range(len(rows.labels))) - set(rows.groups[kept].tolist())
-    vanished = tuple(sorted(gone & set(rows.groups.tolist())))
-    removed = Removed(keys=len(touched), rows=len(rows.keys) - len(kept), groups=vanished)
-    return (rows if len(kept) == len(rows.keys) else select(rows, kept)), removed
+
+def _beyond(measure: MeasureRows, declared: MeasureSpec) -> int:
+    """Count broken bounds in a span of rows: by arrays where int64 holds every product, else by Python integers."""
+    most = int(measure.counts.max(initial=0))
+    sums, squares = measure.sums.int64, measure.squares.int64
+    if sums is None or squares is None or declared.bound**2 * most >= _INT64_LIMIT or declared.bound * most >= _INT64_LIMIT:
+        return _beyond_exactly(measure, declared)
+    highest = declared.bound * measure.counts
+    lowest = -highest
+    beyond = int(((sums > highest) | (sums < lowest)).sum())
+    beyond += int(((squares < 0) | (squares > declared.bound**2 * measure.counts)).sum())
+    return beyond + (0 if declared.signed else int((sums < 0).sum()))
+
+
+def _beyond_exactly(measure: MeasureRows, declared: MeasureSpec) -> int:
+    counts, sums, squares = measure.counts.tolist(), measure.sums.tolist(), measure.squares.tolist()
+    beyond = sum(1 for total, count in zip(sums, counts, strict=True) if abs(total) > declared.bound * count)
+    beyond += sum(1 for total, count in zip(squares, counts, strict=True) if not 0 <= total <= declared.bound**2 * count)
+    return beyond + (0 if declared.signed else sum(1 for total in sums if total < 0))

@@ -23,7 +23,8 @@ from protocols.join.lists import (
 )
 from protocols.join.messages import GateHello, ListChunk, OperatorHello, ProviderHello, SealedLabels, TagTable
 from protocols.join.params import JoinParams
-from protocols.join.prepare import ProviderRows, Removed, apply_pattern_rule, check_declared, merge
+from protocols.join.patterns import Removed, apply_pattern_rule
+from protocols.join.prepare import ProviderRows, check_declared, merge, select
 from protocols.message import Message
 from protocols.paillier import PublicKey
 from protocols.party import Mapper, Party, Progress, Scratch, Send, Step, blame, in_memory
@@ -94,12 +95,12 @@ class JoinProvider(Party):
         self._rows, self._removed = apply_pattern_rule(
             merged, params.min_pattern, with_multiplicity=spec.opens_multiplicity and not spec.unique
         )
-        if len(self._rows.keys) < params.min_list:
+        if len(self._rows) < params.min_list:
             raise ParameterError(f"{name}'s list is shorter than the minimum of {params.min_list} rows; widen the filter")
         self._rng = rng or OsRng()
         self._mapper = mapper
         self._hellos = Hellos(params, name, allow_insecure_key=allow_insecure_key)
-        self._hellos.announce(len(self._rows.keys), name)
+        self._hellos.announce(len(self._rows), name)
         others = [other for other in params.provider_names if other != name]
         self._lists = {other: ListCollector(scratch) for other in others}
         self._forwarded: set[str] = set()
@@ -108,7 +109,7 @@ class JoinProvider(Party):
     def on_start(self) -> Step:
         """Tell everyone the parameters and the size of the list."""
         self.enter("hello")
-        hello = ProviderHello(params=self._params.digest(), rows=len(self._rows.keys))
+        hello = ProviderHello(params=self._params.digest(), rows=len(self._rows))
         return Step(sends=self._hellos.to_everyone(hello, self.name))
 
     def on_hello(self, sender: str, message: Hello) -> Step:
@@ -141,7 +142,7 @@ class JoinProvider(Party):
         if len(self._forwarded) < len(self._lists):
             return Step(sends=sends)
         self.enter("done")
-        return Step(sends=sends, done=True, output=ProviderReport(rows=len(self._rows.keys), removed=self._removed))
+        return Step(sends=sends, done=True, output=ProviderReport(rows=len(self._rows), removed=self._removed))
 
     def _in_turn(self, first: Iterator[Send], ready: list[tuple[str, SealedList]]) -> Iterator[Send]:
         yield from first
@@ -156,20 +157,15 @@ class JoinProvider(Party):
         yield Send(recipient=params.operator, message=tags)
         yield Send(recipient=params.gate, message=self._labels())
         recipient = params.next_hop(self._index, self._index)
-        columns = [slot_columns(pack, rows) for pack in layout]
-        order = permutation(self._rng, len(rows.keys))
+        order = permutation(self._rng, len(rows))
         for first, end in chunk_starts(len(order), params.chunk_rows):
             chosen = order[first:end]
+            part = select(rows, chosen)
             arrays = [
-                public_key.encrypt_packed(
-                    [[column[at] for at in chosen.tolist()] for column in pack_columns],
-                    pack.packing,
-                    rng=self._rng,
-                    mapper=self._mapper,
-                )
-                for pack, pack_columns in zip(layout, columns, strict=True)
+                public_key.encrypt_packed(slot_columns(pack, part), pack.packing, rng=self._rng, mapper=self._mapper)
+                for pack in layout
             ]
-            points = blind([rows.keys[at] for at in chosen.tolist()], params.key_domain.dst, self._scalar, mapper=self._mapper)
+            points = blind(part.keys, params.key_domain.dst, self._scalar, mapper=self._mapper)
             message = ListChunk(
                 owner=self.name,
                 first=first,
@@ -190,16 +186,19 @@ class JoinProvider(Party):
         order = permutation(self._rng, len(collected))
         seal_key = self._hellos.seal_key
         for first, end in chunk_starts(len(order), params.chunk_rows):
-            chosen = order[first:end]
+            points, tags, ciphertexts = (
+                collected.copied(column, order[first:end])
+                for column in (collected.points, collected.tags, collected.ciphertexts)
+            )
             message = blame(
                 predecessor,
-                lambda chosen=chosen, first=first: ListChunk(  # type: ignore[misc]
+                lambda points=points, tags=tags, ciphertexts=ciphertexts, first=first: ListChunk(  # type: ignore[misc]
                     owner=owner,
                     first=first,
                     total=len(order),
-                    points=raise_and_reseal(collected.points[chosen], self._scalar, seal_key, self._rng, mapper=self._mapper),
-                    tags=reseal(collected.tags[chosen], seal_key, self._rng, mapper=self._mapper),
-                    ciphertexts=self._refreshed(collected.ciphertexts[chosen], layout, public_key),
+                    points=raise_and_reseal(points, self._scalar, seal_key, self._rng, mapper=self._mapper),
+                    tags=reseal(tags, seal_key, self._rng, mapper=self._mapper),
+                    ciphertexts=self._refreshed(ciphertexts, layout, public_key),
                 ),
             )
             self.progress.advance(f"{self.name}: pass on list of {owner}", end, len(order))

@@ -1,6 +1,7 @@
 """Blinded keys: who has the same keys, told without telling the keys. Start with README.md."""
 
 from protocols.psi.disclosure import LOOKUP_DISCLOSURE, OPRF_DISCLOSURE, intersection_disclosure
+from protocols.psi.keycolumn import KeyColumn
 from protocols.psi.keys import EncodedKeys, KeyDomain, encode_keys
 from protocols.psi.local import cardinality, intersect, isin
 from protocols.psi.oblivious import OprfClient, OprfServer
@@ -12,6 +13,7 @@ __all__ = [
     "OPRF_DISCLOSURE",
     "EncodedKeys",
     "Intersecting",
+    "KeyColumn",
     "KeyDomain",
     "LookupClient",
     "LookupServer",

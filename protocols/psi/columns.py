@@ -14,7 +14,7 @@ from protocols.errors import ParameterError
 
 KeyType: TypeAlias = Literal["integer", "text", "date", "timestamp", "boolean", "decimal"]
 Mask: TypeAlias = npt.NDArray[np.bool_]
-ColumnValues: TypeAlias = npt.NDArray[np.int64] | list[Any]
+ColumnValues: TypeAlias = Any  # int64 array, Arrow array or list
 
 _EPOCH = datetime.datetime(1970, 1, 1)
 _MICROSECOND = datetime.timedelta(microseconds=1)
@@ -28,7 +28,8 @@ def read_column(column: Any, kind: KeyType, what: str) -> tuple[ColumnValues, Ma
     """Return a column's values and a mask of the rows that have one: (n,).
 
     Booleans, dates (days since 1970-01-01), timestamps (microseconds since then, UTC) and integers that fit come as an
-    int64 array, all else as a list. None, NaT, pandas' NA and, in columns of objects, NaN are NULL.
+    int64 array; all else as the Arrow array that came, or as a list. None, NaT, pandas' NA and, in columns of objects,
+    NaN are NULL.
     Raises ParameterError with `what` and the row for a value that is not of the declared type; it never casts.
     """
     column = plain_column(column, what)
@@ -90,15 +91,16 @@ def _read_arrow(column: Any, kind: KeyType, what: str) -> tuple[ColumnValues, Ma
         column = column.dictionary_decode()
     try:
         if kind in ("text", "decimal"):
-            return column.to_pylist(), valid
+            column.validate(full=True)
+            return column, valid
         if kind == "timestamp":
             column = column.cast(pa.timestamp("us"))
         elif kind == "date":
             column = column.cast(pa.date32()).cast(pa.int32())
         elif kind == "integer" and pa.types.is_uint64(column.type) and (pc.max(column).as_py() or 0) > _INT64_MAX:
-            return column.to_pylist(), valid
+            return column, valid
         return column.cast(pa.int64()).fill_null(0).to_numpy(), valid
-    except (UnicodeDecodeError, pa.ArrowInvalid):
+    except pa.ArrowInvalid:
         raise ParameterError(f"{what}: some {kind} value is not valid (UTF-8 text; timestamps in whole microseconds)") from None
 
 

@@ -10,10 +10,13 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from protocols.errors import ParameterError
 from protocols.primitives.prf import length_prefixed
 from protocols.psi.columns import KeyType, read_column
+from protocols.psi.keycolumn import SPAN_ROWS, KeyColumn
 
 DST_PREFIX = b"public-data-sandbox/join/1/"
 MAX_NAME_BYTES = 200
@@ -28,6 +31,7 @@ _TAGS: dict[KeyType, bytes] = {
 }
 _SPACES = "".join(chr(code) for code in range(0x3001) if unicodedata.category(chr(code)) == "Zs")
 _INT64_BYTES = 8
+_HEADER_BYTES = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +83,11 @@ class KeyDomain:
 class EncodedKeys:
     """Encoded keys of the rows that have one. Private to the party that owns the rows; its repr shows counts only.
 
-    keys: one bytes object for each kept row, in row order, duplicates included. rows: (len(keys),) int64, the kept rows'
-    numbers. dropped: rows in which some component is NULL, which matches nothing.
+    keys: of each kept row, in row order, duplicates included. rows: (len(keys),) int64, the kept rows' numbers.
+    dropped: rows in which some component is NULL, which matches nothing.
     """
 
-    keys: list[bytes]
+    keys: KeyColumn
     rows: npt.NDArray[np.int64]
     dropped: int
 
@@ -108,39 +112,68 @@ def encode_keys(columns: Sequence[Any], domain: KeyDomain) -> EncodedKeys:
         masks.append(valid)
     if any(len(mask) != len(masks[0]) for mask in masks):
         raise ParameterError(f"key columns have {', '.join(str(len(mask)) for mask in masks)} rows; they must agree")
-    rows = np.flatnonzero(np.logical_and.reduce(masks))
+    rows = np.flatnonzero(np.logical_and.reduce(masks)).astype(np.int64, copy=False)
     encoded = [_encode_column(values, kind, rows, domain, position) for position, (values, kind) in enumerate(parts)]
-    keys = encoded[0] if len(encoded) == 1 else list(map(b"".join, zip(*encoded, strict=True)))
-    return EncodedKeys(keys=keys, rows=rows.astype(np.int64, copy=False), dropped=len(masks[0]) - len(rows))
+    keys = encoded[0] if len(encoded) == 1 else _joined(encoded)
+    return EncodedKeys(keys=KeyColumn(keys), rows=rows, dropped=len(masks[0]) - len(rows))
 
 
-def _encode_column(values: Any, kind: KeyType, rows: npt.NDArray[np.intp], domain: KeyDomain, position: int) -> list[bytes]:
-    """Encode the chosen rows of one component: int64 arrays in one go, other values one by one."""
+def _encode_column(values: Any, kind: KeyType, rows: npt.NDArray[np.int64], domain: KeyDomain, position: int) -> Any:
+    """Encode the chosen rows of one component, as an Arrow array: int64 arrays and plain text in one go, all else in spans."""
     tag = _TAGS[kind]
     if isinstance(values, np.ndarray):
         return _encode_int64(tag, values[rows])
     encode: Callable[[Any], bytes] = _encode_integer if kind == "integer" else _encode_decimal
     if kind == "text":
         plain = not (domain.trim or domain.case or domain.unicode)
+        if plain and not isinstance(values, list):
+            return _prefixed(tag, values.take(pa.array(rows)).cast(pa.large_string()).cast(pa.large_binary()))
         encode = str.encode if plain else lambda text: domain.normalise(text).encode()
-    result = []
-    for row in rows.tolist():
-        try:
-            payload = encode(values[row])
-        except UnicodeEncodeError:
-            raise ParameterError(f"key column {position}: row {row} is not valid Unicode (a lone surrogate)") from None
-        result.append(tag + len(payload).to_bytes(4, "big") + payload)
-    return result
+    spans = []
+    for first in range(0, len(rows), SPAN_ROWS):
+        chosen = rows[first : first + SPAN_ROWS]
+        items = [values[row] for row in chosen.tolist()] if isinstance(values, list) else values.take(chosen).to_pylist()
+        spans.append(_encode_span(encode, items, chosen, position))
+    return _prefixed(tag, pa.concat_arrays(spans) if spans else pa.array([], type=pa.large_binary()))
 
 
-def _encode_int64(tag: bytes, values: npt.NDArray[np.int64]) -> list[bytes]:
+def _encode_span(encode: Callable[[Any], bytes], items: list[Any], rows: npt.NDArray[np.int64], position: int) -> Any:
+    payloads: list[bytes] = []
+    try:
+        payloads.extend(map(encode, items))
+    except UnicodeEncodeError:
+        row = rows[len(payloads)]
+        raise ParameterError(f"key column {position}: row {row} is not valid Unicode (a lone surrogate)") from None
+    return pa.array(payloads, type=pa.large_binary())
+
+
+def _prefixed(tag: bytes, payloads: Any) -> Any:
+    """Put the type tag and the length (4 bytes, big-endian) before each payload."""
+    lengths = pc.binary_length(payloads).to_numpy()
+    if len(lengths) and int(lengths.max()) >= 1 << 32:
+        raise ParameterError("a component of a key has 4 GiB or more")
+    headers = np.empty((len(payloads), _HEADER_BYTES), dtype=np.uint8)
+    headers[:, :1] = np.frombuffer(tag, dtype=np.uint8)
+    headers[:, 1:] = lengths.astype(">u4").view(np.uint8).reshape(-1, 4)
+    return _joined([_fixed_width(headers), payloads])
+
+
+def _encode_int64(tag: bytes, values: npt.NDArray[np.int64]) -> Any:
     header = tag + _INT64_BYTES.to_bytes(4, "big")
-    width = len(header) + _INT64_BYTES
-    table = np.empty((len(values), width), dtype=np.uint8)
+    table = np.empty((len(values), len(header) + _INT64_BYTES), dtype=np.uint8)
     table[:, : len(header)] = np.frombuffer(header, dtype=np.uint8)
     table[:, len(header) :] = values.astype(">i8").view(np.uint8).reshape(-1, _INT64_BYTES)
-    data = table.tobytes()
-    return [data[at : at + width] for at in range(0, len(data), width)]
+    return _fixed_width(table)
+
+
+def _fixed_width(table: npt.NDArray[np.uint8]) -> Any:
+    """Return (n, width) bytes as an Arrow array of n values, without a copy."""
+    offsets = np.arange(len(table) + 1, dtype=np.int64) * table.shape[1]
+    return pa.Array.from_buffers(pa.large_binary(), len(table), [None, pa.py_buffer(offsets), pa.py_buffer(table)])
+
+
+def _joined(arrays: list[Any]) -> Any:
+    return pc.binary_join_element_wise(*arrays, pa.scalar(b"", type=pa.large_binary()))
 
 
 def _encode_integer(value: int) -> bytes:

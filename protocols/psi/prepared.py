@@ -163,9 +163,9 @@ class LookupClient(Party):
     ) -> None:
         super().__init__(name, progress=progress)
         self._server = server
-        distinct = {key: place for place, key in enumerate(dict.fromkeys(keys.keys))}
+        self._place_of_row = keys.keys.numbers()
+        first = np.unique(self._place_of_row, return_index=True)[1].astype(np.int64, copy=False)
         self._rows = keys.rows
-        self._place_of_row = np.fromiter((distinct[key] for key in keys.keys), dtype=np.int64, count=len(keys.keys))
         self._parameters = _terms_digest(domain, name, server, context)
         self._max_server_rows = max_server_rows
         self._tokens: TokenRows = np.empty((0, TOKEN_BYTES), dtype=np.uint8)
@@ -175,7 +175,7 @@ class LookupClient(Party):
             name,
             server,
             domain,
-            dataclasses.replace(keys, keys=list(distinct), rows=np.arange(len(distinct), dtype=np.int64)),
+            dataclasses.replace(keys, keys=keys.keys[first], rows=np.arange(len(first), dtype=np.int64)),
             context=_oprf_context(context),
             rng=rng,
             mapper=mapper,

@@ -18,6 +18,7 @@ from protocols.primitives.prf import length_prefixed
 from protocols.primitives.ristretto255 import Points
 from protocols.primitives.rng import OsRng, Rng, permutation
 from protocols.psi.blinding import blind, raise_to
+from protocols.psi.keycolumn import KeyColumn
 from protocols.psi.keys import EncodedKeys, KeyDomain
 from protocols.psi.messages import NO_POINTS, BlindedPoints, Intake, ListOffer, RaisedPoints, opaque, point_sends
 from protocols.psi.rows import CHUNK_ROWS, reporting
@@ -174,13 +175,11 @@ class Intersecting(Party):
             raise PeerError(sender, f"takes no part in the intersection of {self.name} and {self._peer}")
 
 
-def _shuffled_distinct(keys: EncodedKeys, rng: Rng) -> tuple[list[bytes], npt.NDArray[np.int64]]:
+def _shuffled_distinct(keys: EncodedKeys, rng: Rng) -> tuple[KeyColumn, npt.NDArray[np.int64]]:
     """Return the distinct keys in random order, and for each the table row where it stands first."""
-    first = dict(zip(reversed(keys.keys), reversed(keys.rows.tolist()), strict=True))
-    order = permutation(rng, len(first))
-    distinct = list(first)
-    rows = np.fromiter(first.values(), dtype=np.int64, count=len(first))[order]
-    return [distinct[index] for index in order.tolist()], rows
+    _, first = np.unique(keys.keys.numbers(), return_index=True)
+    shuffled = first[permutation(rng, len(first))]
+    return keys.keys[shuffled], keys.rows[shuffled]
 
 
 def _require_distinct(points: Points) -> None:

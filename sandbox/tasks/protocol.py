@@ -86,7 +86,7 @@ def provider_rows(entry: PlanInput, domain: DomainDocument, table: Any) -> join.
         raise SourceError(f"{entry.asset}: {error}; declare the key column with the domain's type") from None
     if entry.unique and (domain.trim or domain.fold_case or domain.nfkc):
         # The source's own check compared keys as they are written.
-        repeated = len(encoded.keys) - len(set(encoded.keys))
+        repeated = len(encoded.keys) - len(np.unique(encoded.keys.numbers()))
         if repeated:
             raise SourceError(
                 f"{entry.asset}: it is declared unique, but {repeated} of its keys repeat others once key domain {domain.name} "
@@ -105,8 +105,8 @@ def provider_rows(entry: PlanInput, domain: DomainDocument, table: Any) -> join.
         labels=labels,
         multiplicities=np.array(integers("m"), dtype=np.int64),
         measures=tuple(
-            join.MeasureRows(
-                counts=np.array(integers(f"c_{number}"), dtype=np.int64),
+            join.MeasureRows.of(
+                counts=integers(f"c_{number}"),
                 sums=integers(f"s_{number}") if measure.needs_sum else [0] * len(kept),
                 squares=integers(f"q_{number}") if measure.needs_squares else [0] * len(kept),
             )

@@ -67,13 +67,13 @@ def join_rows(
     table = join_oracle.local_rows(raw, measures)
     flat = [(key, group, entry) for key, groups in table.items() for group, entry in groups.items()]
     keys: Any = [key for key, _, _ in flat]
-    return join.ProviderRows(
+    return join.ProviderRows.of(
         keys=encode_keys([np.array(keys, dtype=np.int64) if domain.types == ("integer",) else keys], domain).keys,
         groups=np.array([group for _, group, _ in flat], dtype=np.int64),
         labels=labels,
         multiplicities=np.array([entry["m"] for _, _, entry in flat], dtype=np.int64),
         measures=tuple(
-            join.MeasureRows(
+            join.MeasureRows.of(
                 counts=np.array([entry["c"][number] for _, _, entry in flat], dtype=np.int64),
                 sums=[entry["s"][number] for _, _, entry in flat],
                 squares=[entry["q"][number] for _, _, entry in flat],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from support.families import join_params, join_roles_of, join_rows, provider_spec
 
@@ -107,6 +108,10 @@ def reachable(root: Any) -> Iterator[Any]:
             children = [*(item.__closure__ or ()), *(item.__defaults__ or ()), *(item.__kwdefaults__ or {}).values()]
         if isinstance(item, np.ndarray):
             children = [item.base, *(item.ravel().tolist() if item.dtype == object else ())]
+            if item.dtype in (np.int64, np.uint64):
+                children += item.astype(np.int64).ravel().tolist()
+        if isinstance(item, pa.Array):
+            children = [bytes(buffer) for buffer in item.buffers() if buffer is not None]
         for child in children:
             if isinstance(child, types.ModuleType | type) or id(child) in seen:
                 continue

@@ -1,0 +1,92 @@
+"""The pattern rule, at a provider: rows go until every key shares its pattern of groups with enough others."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from protocols.join.grouping import number_rows, sorted_segments
+from protocols.join.prepare import ProviderRows, select
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """What the pattern rule took out before blinding. groups: indexes of the local groups of which nothing is left."""
+
+    keys: int
+    rows: int
+    groups: tuple[int, ...]
+
+
+def apply_pattern_rule(rows: ProviderRows, min_pattern: int, *, with_multiplicity: bool) -> tuple[ProviderRows, Removed]:
+    """Remove rows until every per-key pattern that is left occurs for at least `min_pattern` keys.
+
+    A pattern is the set of (group, multiplicity) of one key's rows, or of groups where the multiplicity stays encrypted. From
+    every key with a rare pattern the row whose (group, multiplicity) fewest keys have is removed (ties: the lowest group, then
+    multiplicity), all such keys at once, and patterns are counted again. Input: merged rows.
+    """
+    if min_pattern <= 1 or not len(rows):
+        return rows, Removed(keys=0, rows=0, groups=())
+    opened = rows.multiplicities if with_multiplicity else np.ones_like(rows.multiplicities)
+    numbers = rows.keys.numbers()
+    gone = _rare_rows(numbers, number_rows(rows.groups, opened), min_pattern)
+    if not len(gone):
+        return rows, Removed(keys=0, rows=0, groups=())
+    is_kept = np.ones(len(rows), dtype=bool)
+    is_kept[gone] = False
+    kept = select(rows, np.flatnonzero(is_kept))
+    vanished = np.setdiff1d(rows.groups, kept.groups)
+    touched = len(np.unique(numbers[gone]))
+    return kept, Removed(keys=touched, rows=len(gone), groups=tuple(vanished.tolist()))
+
+
+def _rare_rows(keys: Ints, signs: Ints, min_pattern: int) -> Ints:
+    """Return the rows to remove, of (key number, sign number) rows that are all different.
+
+    Keys of a common pattern never change again, since its number of keys can only grow: each round looks at the others alone.
+    """
+    held = np.bincount(signs)
+    values = _sign_values(len(held))
+    common = np.zeros((0, 2), dtype=np.uint64)
+    rows = np.argsort(keys, kind="stable").astype(np.int64, copy=False)
+    gone: list[Ints] = []
+    while len(rows):
+        _, starts = sorted_segments(keys[rows])
+        pattern_of_key = np.add.reduceat(values[signs[rows]], starts, axis=0)
+        is_rare, common = _rare_patterns(pattern_of_key, common, min_pattern)
+        lengths = np.diff(np.append(starts, len(rows)))
+        rows, lengths = rows[np.repeat(is_rare, lengths)], lengths[is_rare]
+        if not len(rows):
+            break
+        # One number orders rows by how many keys have their sign, then by sign, which is one row's alone within a key.
+        weight = held[signs[rows]] * len(held) + signs[rows]
+        lowest = np.minimum.reduceat(weight, np.cumsum(lengths) - lengths)
+        is_weakest = weight == np.repeat(lowest, lengths)
+        gone.append(rows[is_weakest])
+        held -= np.bincount(signs[rows[is_weakest]], minlength=len(held))
+        rows = rows[~is_weakest]
+    return np.concatenate(gone) if gone else np.zeros(0, dtype=np.int64)
+
+
+def _sign_values(count: int) -> npt.NDArray[np.uint64]:
+    """Return 128 fixed pseudo-random bits for each sign: a set is told by their sum, wrongly with a chance of 2^-128 a pair."""
+    data = hashlib.shake_128(b"public-data-sandbox/join/1/patterns").digest(16 * count)
+    return np.frombuffer(data, dtype="<u8").astype(np.uint64).reshape(count, 2)
+
+
+def _rare_patterns(
+    patterns: npt.NDArray[np.uint64], common: npt.NDArray[np.uint64], min_pattern: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint64]]:
+    """Tell which of the keys' patterns are rare, and return the common ones, known ones and new ones."""
+    everything = np.concatenate((common, patterns))
+    numbers = number_rows(everything[:, 0], everything[:, 1])
+    counts = np.bincount(numbers[len(common) :], minlength=int(numbers.max()) + 1)
+    counts[numbers[: len(common)]] = min_pattern
+    is_common = counts >= min_pattern
+    first = np.unique(numbers, return_index=True)[1]
+    return ~is_common[numbers[len(common) :]], everything[first[is_common]]

@@ -1,0 +1,71 @@
+"""Encoded keys as one column: offsets and bytes, never a Python object for each key of a long list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from protocols.errors import ParameterError
+
+SPAN_ROWS = 1 << 16
+
+
+class KeyColumn(Sequence[bytes]):
+    """n encoded keys, as an Arrow array of large binary, which may be mapped from a file. Private to whoever owns the rows.
+
+    An integer gives one key; a slice, or an array of row numbers, a column of those rows. Immutable.
+    """
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: Any) -> None:
+        if not isinstance(data, pa.LargeBinaryArray) or data.null_count:
+            raise ParameterError("a key column is an Arrow array of large binary without missing values")
+        self._data = data
+
+    @classmethod
+    def of(cls, keys: Iterable[bytes]) -> KeyColumn:
+        """Return the column of some keys."""
+        return cls(pa.array(keys, type=pa.large_binary()))
+
+    @property
+    def data(self) -> Any:
+        """The Arrow array."""
+        return self._data
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @overload
+    def __getitem__(self, rows: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, rows: slice | npt.NDArray[np.int64]) -> KeyColumn: ...
+
+    def __getitem__(self, rows: int | slice | npt.NDArray[np.int64]) -> bytes | KeyColumn:
+        if isinstance(rows, np.ndarray):
+            return KeyColumn(self._data.take(pa.array(rows)))
+        if isinstance(rows, slice):
+            return KeyColumn(self._data[rows])
+        return bytes(self._data[rows].as_py())
+
+    def __iter__(self) -> Iterator[bytes]:
+        for first in range(0, len(self), SPAN_ROWS):
+            yield from self._data[first : first + SPAN_ROWS].to_pylist()
+
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """Return for each row the number of its key: (n,) int64, distinct keys counted from 0 as they first appear."""
+        numbers: npt.NDArray[np.int64] = self._data.dictionary_encode().indices.to_numpy().astype(np.int64)
+        return numbers
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self._data.equals(other._data)) if isinstance(other, KeyColumn) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<KeyColumn: {len(self)} keys>"
