@@ -160,9 +160,9 @@ def _spans(rows: int) -> list[slice]:
 
 def _beyond(measure: MeasureRows, declared: MeasureSpec) -> int:
     """Count broken bounds in a span of rows: by arrays where int64 holds every product, else by Python integers."""
-    most = int(measure.counts.max(initial=0))
+    most = int(measure.counts.max(initial=1))
     sums, squares = measure.sums.int64, measure.squares.int64
-    if sums is None or squares is None or declared.bound**2 * most >= _INT64_LIMIT or declared.bound * most >= _INT64_LIMIT:
+    if sums is None or squares is None or max(1, declared.bound) ** 2 * most >= _INT64_LIMIT:
         return _beyond_exactly(measure, declared)
     highest = declared.bound * measure.counts
     lowest = -highest

@@ -108,6 +108,21 @@ def test_the_largest_multiplicity_and_bound_are_exact() -> None:
     assert moments.absolute == 100 * top * top + 100 * top
 
 
+@pytest.mark.parametrize("bound", [0, 2**31, 2**32, 2**63, 2**70])
+def test_bounds_around_the_limits_of_int64(bound: int) -> None:
+    spec = provider_spec("left", measures=(_measure(bound),))
+    for count in (0, 1):
+        inside = rows_of([1], counts=[count], sums=[-bound * count], squares=[bound**2 * count])
+        check_declared(inside, spec)
+        for change in ({"sums": [bound * count + 1]}, {"squares": [bound**2 * count + 1]}, {"squares": [-1]}):
+            with pytest.raises(EncodingOverflow, match="1 rows lie beyond"):
+                check_declared(rows_of([1], **({"counts": [count], "sums": [0], "squares": [0]} | change)), spec)
+
+
+def _measure(bound: int) -> join.MeasureSpec:
+    return join.MeasureSpec(bound=bound, sums=True, squares=True, signed=True, dominance=False)
+
+
 def test_columns_and_measures_that_do_not_match_are_refused() -> None:
     with pytest.raises(ParameterError, match="different lengths"):
         rows_of([1, 2], sums=[1])
