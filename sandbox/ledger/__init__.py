@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from sandbox.ledger.documents import Limit, OutboxRow, Recovery, Reservation, State
+from sandbox.ledger.documents import Expense, Limit, OutboxRow, Recovery, Reservation, State
 from sandbox.ledger.ledger import Ledger
 from sandbox.ledger.store import Schema, Store, open_store
 from sandbox.ledger.transaction import LedgerTransaction
 
 __all__ = [
+    "Expense",
     "Ledger",
     "LedgerTransaction",
     "Limit",

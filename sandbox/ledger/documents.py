@@ -12,6 +12,7 @@ State = OneOf["reserved", "committed", "released"]
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 MICROSECOND = datetime.timedelta(microseconds=1)
 MAX_NAME = 200
+MAX_UNITS = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +37,32 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expense:
+    """What a use spends of one budget: `cost` now, at most `budget` in all, in whole units of whoever counts (ρ in 2^-40).
+
+    subject: whose budget, for ever under this name, such as `privacy:lab.measurements:city-health-operator`.
+    """
+
+    subject: str
+    cost: int
+    budget: int
+
+    def __post_init__(self) -> None:
+        check_name(self.subject, what="a budget's subject")
+        if not 0 < self.cost <= MAX_UNITS or not 0 <= self.budget <= MAX_UNITS:
+            raise UsageError(f"what {self.subject} spends is 1 to 2^62 units, of a budget of 0 to 2^62")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """One use, of one task by one run, against all its subjects at once."""
+    """One use, of one task by one run, against all its subjects at once. costs: what it spends, by budget."""
 
     key: str
     task: str
     run: str
     state: State
     subjects: tuple[str, ...]
+    costs: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,11 @@ class Ledger:
         with self._store.transaction() as connection:
             return LedgerTransaction(connection, moment(0)).usage(subjects)
 
+    def spent(self, subjects: Iterable[str]) -> dict[str, int]:
+        """Return what is spent of each budget, in its units, reserved uses included; 0 for one never touched."""
+        with self._store.transaction() as connection:
+            return LedgerTransaction(connection, moment(0)).spent(subjects)
+
     def revoked(self, subjects: Iterable[str]) -> dict[str, str]:
         """Return the reason for each of the subjects that is revoked. A running job asks this between its steps."""
         with self._store.transaction() as connection:

@@ -37,6 +37,15 @@ USES = sa.Table(
     sa.Column("subject", sa.String(NAME_LENGTH), primary_key=True, index=True),
 )
 
+EXPENSES = sa.Table(
+    "ledger_expenses",
+    METADATA,
+    sa.Column("key", sa.ForeignKey(RESERVATIONS.c.key), primary_key=True),
+    sa.Column("subject", sa.String(NAME_LENGTH), primary_key=True, index=True),
+    sa.Column("cost", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("cost > 0", name="some_cost"),
+)
+
 REVOCATIONS = sa.Table(
     "ledger_revocations",
     METADATA,
@@ -55,7 +64,7 @@ OUTBOX = sa.Table(
     sqlite_autoincrement=True,
 )
 
-SCHEMA = Schema(name="ledger", version=1, tables=METADATA)
+SCHEMA = Schema(name="ledger", version=2, tables=METADATA, migrations={1: EXPENSES.create})
 
 
 def _first_row(_table: sa.Table, connection: sa.Connection, **_options: object) -> None:

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 import sqlalchemy as sa
 
 from sandbox.errors import Denied, NotFound, StateError, UsageError
-from sandbox.ledger.documents import Limit, Recovery, Reservation, State, check_name, microseconds, moment
-from sandbox.ledger.tables import OUTBOX, RESERVATIONS, REVOCATIONS, USES
+from sandbox.ledger.documents import Expense, Limit, Recovery, Reservation, State, check_name, microseconds, moment
+from sandbox.ledger.tables import EXPENSES, OUTBOX, RESERVATIONS, REVOCATIONS, USES
 from sandbox.model.decision import Decision, Finding
 
 MAX_REASON = 500
@@ -26,25 +26,34 @@ class LedgerTransaction:
         self.connection = connection
         self.now = now
 
-    def reserve(self, key: str, *, task: str, run: str, limits: Sequence[Limit]) -> Reservation:
-        """Take one use from every limit, or from none. Raises Denied with a finding per limit if one has none left.
+    def reserve(
+        self, key: str, *, task: str, run: str, limits: Sequence[Limit], expenses: Sequence[Expense] = ()
+    ) -> Reservation:
+        """Take one use from every limit and the cost from every budget, or nothing from any.
 
         key: names this use for ever; asked again by the same run, the same reservation comes back and nothing is counted
-        twice. run: one execution of a process, so that its reservations are known as dead when it is. Raises StateError if
-        the key stands for another use, belongs to another run, or was given back.
+        twice. run: one execution of a process, so that its reservations are known as dead when it is. Raises Denied with a
+        finding per limit and budget if one has not enough left, StateError if the key stands for another use, belongs to
+        another run, or was given back.
         """
         for value, what in ((key, "a reservation's key"), (task, "a task's name"), (run, "a run's name")):
             check_name(value, what=what)
         subjects = tuple(sorted(limit.subject for limit in limits))
         if not subjects or len(set(subjects)) != len(subjects):
             raise UsageError("a use is counted against at least one limit, and against each subject once")
+        costs = tuple(sorted((expense.subject, expense.cost) for expense in expenses))
+        if len({expense.subject for expense in expenses}) != len(costs):
+            raise UsageError("a use spends of each budget once")
         earlier = self._find(key)
         if earlier is not None:
-            return _same_use(earlier, task=task, run=run, subjects=subjects)
-        decision = self._judge(limits)
+            return _same_use(earlier, task=task, run=run, subjects=subjects, costs=costs)
+        decision = self._judge(limits, expenses)
         if not decision.allowed:
             raise Denied(decision)
         self._insert(key, task=task, run=run, limits=limits)
+        if costs:
+            rows = [{"key": key, "subject": subject, "cost": cost} for subject, cost in costs]
+            self.connection.execute(EXPENSES.insert(), rows)
         return self.get(key)
 
     def commit(self, key: str) -> Reservation:
@@ -124,6 +133,10 @@ class LedgerTransaction:
         """Return the uses of each subject, reserved ones included; 0 for one never used."""
         return {subject: self._count(subject) for subject in subjects}
 
+    def spent(self, subjects: Iterable[str]) -> dict[str, int]:
+        """Return what is spent of each budget, in its units, reserved uses included; 0 for one never touched."""
+        return {subject: self._spent(subject) for subject in subjects}
+
     def revoked(self, subjects: Iterable[str]) -> dict[str, str]:
         """Return the reason for each of the subjects that is revoked."""
         query = sa.select(REVOCATIONS.c.subject, REVOCATIONS.c.reason).where(REVOCATIONS.c.subject.in_(list(subjects)))
@@ -134,7 +147,15 @@ class LedgerTransaction:
         if row is None:
             return None
         subjects = self.connection.scalars(sa.select(USES.c.subject).where(USES.c.key == key))
-        return Reservation(key=row.key, task=row.task, run=row.run, state=row.state, subjects=tuple(sorted(subjects)))
+        query = sa.select(EXPENSES.c.subject, EXPENSES.c.cost).where(EXPENSES.c.key == key)
+        return Reservation(
+            key=row.key,
+            task=row.task,
+            run=row.run,
+            state=row.state,
+            subjects=tuple(sorted(subjects)),
+            costs=tuple(sorted((found.subject, found.cost) for found in self.connection.execute(query))),
+        )
 
     def _count(self, subject: str) -> int:
         query = (
@@ -144,9 +165,29 @@ class LedgerTransaction:
         )
         return self.connection.scalars(query).one()
 
-    def _judge(self, limits: Sequence[Limit]) -> Decision:
-        ended = self.revoked(limit.subject for limit in limits)
-        return Decision(findings=tuple(self._judge_one(limit, ended.get(limit.subject)) for limit in limits))
+    def _spent(self, subject: str) -> int:
+        query = (
+            sa.select(sa.func.coalesce(sa.func.sum(EXPENSES.c.cost), 0))
+            .select_from(EXPENSES.join(RESERVATIONS))
+            .where(EXPENSES.c.subject == subject, RESERVATIONS.c.state != "released")
+        )
+        return int(self.connection.scalars(query).one())
+
+    def _judge(self, limits: Sequence[Limit], expenses: Sequence[Expense]) -> Decision:
+        ended = self.revoked([*(limit.subject for limit in limits), *(expense.subject for expense in expenses)])
+        counted = (self._judge_one(limit, ended.get(limit.subject)) for limit in limits)
+        weighed = (self._judge_expense(expense, ended.get(expense.subject)) for expense in expenses)
+        return Decision(findings=(*counted, *weighed))
+
+    def _judge_expense(self, expense: Expense, revoked: str | None) -> Finding:
+        if revoked is not None:
+            return _refusal("ledger.revoked", expense.subject, f"{expense.subject} is revoked: {revoked}")
+        spent = self._spent(expense.subject)
+        text = f"{spent} of {expense.budget} units of {expense.subject} are spent or reserved"
+        if spent + expense.cost > expense.budget:
+            return _refusal("ledger.budget", expense.subject, f"{text}, and this use costs {expense.cost}")
+        message = f"{text} before this use of {expense.cost}"
+        return Finding(check="ledger.budget", verdict="pass", subject=expense.subject, message=message)
 
     def _judge_one(self, limit: Limit, revoked: str | None) -> Finding:
         used = self._count(limit.subject)
@@ -163,7 +204,7 @@ class LedgerTransaction:
         return Finding(check="ledger.calls", verdict="pass", subject=limit.subject, message=message)
 
     def _deny_ended(self, found: Reservation) -> None:
-        revoked = self.revoked(found.subjects)
+        revoked = self.revoked([*found.subjects, *(subject for subject, _ in found.costs)])
         findings = [_refusal("ledger.revoked", name, f"{name} was revoked: {reason}") for name, reason in revoked.items()]
         expires_us = self.connection.scalar(sa.select(RESERVATIONS.c.expires_us).where(RESERVATIONS.c.key == found.key))
         if expires_us is not None and microseconds(self.now) >= expires_us:
@@ -184,8 +225,10 @@ class LedgerTransaction:
         self.connection.execute(RESERVATIONS.update().where(RESERVATIONS.c.key == key).values(**values))
 
 
-def _same_use(found: Reservation, *, task: str, run: str, subjects: tuple[str, ...]) -> Reservation:
-    if (found.task, found.subjects) != (task, subjects):
+def _same_use(
+    found: Reservation, *, task: str, run: str, subjects: tuple[str, ...], costs: tuple[tuple[str, int], ...]
+) -> Reservation:
+    if (found.task, found.subjects, found.costs) != (task, subjects, costs):
         _refuse_key(found, "stands for another use")
     if found.run != run:
         _refuse_key(found, f"belongs to the run {found.run}")

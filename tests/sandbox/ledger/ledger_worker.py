@@ -8,7 +8,7 @@ import sys
 import sqlalchemy as sa
 
 from sandbox.errors import Denied
-from sandbox.ledger import Ledger, Limit, open_store
+from sandbox.ledger import Expense, Ledger, Limit, open_store
 
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
 
@@ -40,7 +40,8 @@ def work(ledger: Ledger, run: str) -> None:
 def step(ledger: Ledger, key: str, run: str, state: str) -> None:
     with ledger.transaction(NOW) as transaction:
         if state == "reserved":
-            transaction.reserve(key, task=key, run=run, limits=(Limit(subject="s", calls=10**6),))
+            expenses = (Expense(subject="p", cost=3, budget=10**9),)
+            transaction.reserve(key, task=key, run=run, limits=(Limit(subject="s", calls=10**6),), expenses=expenses)
         elif state == "committed":
             transaction.commit(key)
         else:

@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from sandbox.errors import Denied, NotFound, SandboxError, StateError
-from sandbox.ledger import Ledger, Limit, OutboxRow, open_store
+from sandbox.ledger import Expense, Ledger, Limit, OutboxRow, open_store
 
-EXAMPLES = int(os.environ.get("SANDBOX_LEDGER_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("SANDBOX_LEDGER_EXAMPLES", "20"))
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 HOUR = datetime.timedelta(hours=1)
 KEYS = st.sampled_from([f"k{index}" for index in range(6)])
 RUNS = st.sampled_from(["r1", "r2"])
 SUBJECTS = st.sampled_from(["g1", "g2", "a"])
+BUDGETS = st.sampled_from(["p1", "p2"])
 ENDS = st.none() | st.integers(-2, 6)
 EXAMPLE = count()
 
@@ -40,18 +41,31 @@ class Naive:
     def count(self, subject: str) -> int:
         return sum(1 for use in self.uses.values() if subject in use["limits"] and use["state"] != "released")  # type: ignore[operator]
 
-    def reserve(self, key: str, run: str, limits: dict[str, Limit]) -> type[SandboxError] | None:
+    def spent(self, subject: str) -> int:
+        return sum(use["costs"].get(subject, 0) for use in self.uses.values() if use["state"] != "released")  # type: ignore[attr-defined]
+
+    def reserve(
+        self, key: str, run: str, limits: dict[str, Limit], costs: dict[str, int], budget: int
+    ) -> type[SandboxError] | None:
         use = self.uses.get(key)
         if use is not None:
-            same = set(use["limits"]) == set(limits) and use["run"] == run  # type: ignore[call-overload]
+            same = set(use["limits"]) == set(limits) and use["run"] == run and use["costs"] == costs  # type: ignore[call-overload]
             return None if same and use["state"] != "released" else StateError
         for subject, limit in limits.items():
             if subject in self.revoked or self.count(subject) >= limit.calls:
                 return Denied
             if limit.expires is not None and limit.expires <= self.clock:
                 return Denied
+        if any(subject in self.revoked or self.spent(subject) + cost > budget for subject, cost in costs.items()):
+            return Denied
         ends = [limit.expires for limit in limits.values() if limit.expires is not None]
-        self.uses[key] = {"run": run, "limits": limits, "state": "reserved", "ends": min(ends, default=None)}
+        self.uses[key] = {
+            "run": run,
+            "limits": limits,
+            "state": "reserved",
+            "ends": min(ends, default=None),
+            "costs": costs,
+        }
         return None
 
     def commit(self, key: str) -> type[SandboxError] | None:
@@ -61,7 +75,7 @@ class Naive:
         if use["state"] == "released":
             return StateError
         if use["state"] == "reserved":
-            if self.revoked & set(use["limits"]):  # type: ignore[call-overload]
+            if self.revoked & {*use["limits"], *use["costs"]}:  # type: ignore[misc]
                 return Denied
             if use["ends"] is not None and use["ends"] <= self.clock:  # type: ignore[operator]
                 return Denied
@@ -108,17 +122,24 @@ def machine(ledger: Ledger) -> Callable[[], RuleBasedStateMachine]:
             subjects=st.sets(SUBJECTS, min_size=1),
             calls=st.integers(0, 3),
             ends=st.none() | st.integers(-2, 6),
+            costs=st.dictionaries(BUDGETS, st.integers(1, 4), max_size=2),
+            budget=st.integers(0, 9),
         )
-        def reserve(self, key: str, run: str, subjects: set[str], calls: int, ends: int | None) -> None:
+        def reserve(  # noqa: PLR0917  (hypothesis passes them by name)
+            self, key: str, run: str, subjects: set[str], calls: int, ends: int | None, costs: dict[str, int], budget: int
+        ) -> None:
             self.tick()
             expires = None if ends is None else self.model.clock + ends * HOUR
             limits = {name: Limit(subject=self.prefix + name, calls=calls, expires=expires) for name in subjects}
 
+            expenses = [Expense(subject=self.prefix + name, cost=cost, budget=budget) for name, cost in costs.items()]
+
             def act() -> None:
                 with ledger.transaction(self.wall) as transaction:
-                    transaction.reserve(self.prefix + key, task=key, run=self.prefix + run, limits=list(limits.values()))
+                    names = {"task": key, "run": self.prefix + run}
+                    transaction.reserve(self.prefix + key, **names, limits=list(limits.values()), expenses=expenses)
 
-            self.do(self.model.reserve(key, run, limits), act)
+            self.do(self.model.reserve(key, run, limits, costs, budget), act)
 
         @rule(key=KEYS)
         def commit(self, key: str) -> None:
@@ -140,7 +161,7 @@ def machine(ledger: Ledger) -> Callable[[], RuleBasedStateMachine]:
 
             self.do(self.model.release(key), act)
 
-        @rule(subject=SUBJECTS)
+        @rule(subject=SUBJECTS | BUDGETS)
         def revoke(self, subject: str) -> None:
             self.tick()
             with ledger.transaction(self.wall) as transaction:
@@ -203,7 +224,10 @@ def machine(ledger: Ledger) -> Callable[[], RuleBasedStateMachine]:
                 names = ["g1", "g2", "a"]
                 counted = ledger.usage(self.prefix + name for name in names)
                 assert list(counted.values()) == [self.model.count(name) for name in names]
-                assert {name.removeprefix(self.prefix) for name in ledger.revoked(counted)} == self.model.revoked
+                budgets = [self.prefix + name for name in ("p1", "p2")]
+                assert list(ledger.spent(budgets).values()) == [self.model.spent(name) for name in ("p1", "p2")]
+                revoked = ledger.revoked([*counted, *budgets])
+                assert {name.removeprefix(self.prefix) for name in revoked} == self.model.revoked
                 waiting = [(row.key.removeprefix(self.prefix), row.payload) for row in ledger.pending()]
                 assert self.log + waiting == self.model.outbox
 

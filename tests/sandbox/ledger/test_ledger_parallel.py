@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sandbox.errors import Denied, StateError
-from sandbox.ledger import Ledger, Limit, Store
+from sandbox.ledger import Expense, Ledger, Limit, Store
 
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
 KILLS = int(os.environ.get("SANDBOX_LEDGER_KILLS", "10"))
@@ -52,6 +52,25 @@ def test_of_100_threads_one_gets_the_last_use(ledger: Ledger) -> None:
 def test_of_100_threads_with_one_key_one_gets_it(ledger: Ledger) -> None:
     assert race_threads(ledger, lambda index: "key") == {"won": 1, "taken": 99}
     assert ledger.usage(["last"]) == {"last": 1}
+
+
+def test_100_threads_never_overdraw_a_budget(ledger: Ledger) -> None:
+    """Seven units each of a hundred: fourteen fit, and what is left over stays."""
+
+    def one(index: int) -> bool:
+        limits = (Limit(subject="many", calls=1000),)
+        expenses = (Expense(subject="privacy:a:o", cost=7, budget=100),)
+        try:
+            with ledger.transaction(NOW) as transaction:
+                transaction.reserve(f"key-{index}", task="t", run=f"run-{index}", limits=limits, expenses=expenses)
+        except Denied:
+            return False
+        return True
+
+    with ThreadPoolExecutor(100) as pool:
+        assert sum(pool.map(one, range(100))) == 14
+    assert ledger.spent(["privacy:a:o"]) == {"privacy:a:o": 98}
+    assert ledger.usage(["many"]) == {"many": 14}
 
 
 def test_of_100_attempts_in_processes_one_gets_the_last_use(ledger: Ledger, address: str) -> None:
@@ -106,4 +125,5 @@ def check_after_restart(ledger: Ledger, acknowledged: set[str]) -> int:
     assert {item.key for item in recovery.released} == open_keys - effects
     used = [key for key, state in states.items() if state == "committed" or key in effects]
     assert ledger.usage(["s"]) == {"s": len(used)}
+    assert ledger.spent(["p"]) == {"p": 3 * len(used)}
     return len(used)
