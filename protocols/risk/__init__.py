@@ -1,0 +1,1 @@
+"""Risk of re-identification, measured on any table: start with README.md."""
