@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sandbox.embedded import Embedded
     from sandbox.errors import AuditError, Denied, QuestionError, SourceError, Withheld
     from sandbox.model.asset import KeyDomain
+    from sandbox.model.compute import Compute
     from sandbox.tasks.product import Product
 
 _HOMES = {
@@ -24,12 +25,14 @@ _HOMES = {
     "SourceError": "sandbox.errors",
     "Withheld": "sandbox.errors",
     "KeyDomain": "sandbox.model.asset",
+    "Compute": "sandbox.model.compute",
     "Product": "sandbox.tasks.product",
     "table": "sandbox.catalogue",
     "verify": "sandbox.audit.verify",
 }
 __all__ = [
     "AuditError",
+    "Compute",
     "Denied",
     "Embedded",
     "KeyDomain",

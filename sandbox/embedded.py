@@ -15,12 +15,14 @@ from protocols.errors import Cancelled
 from sandbox.catalogue import TableDefinition, open_catalogue
 from sandbox.errors import Denied, NotFound, SandboxError, UsageError, Withheld
 from sandbox.model.asset import Asset
+from sandbox.model.compute import Compute
 from sandbox.model.grant import Revocation, SignedGrant, SignedRevocation
 from sandbox.model.plan import Parameters, Plan
 from sandbox.model.policy import Policy
 from sandbox.node.computation import OnFrame, compute
 from sandbox.node.gate import publish, write_evidence
 from sandbox.node.granting import request, sign
+from sandbox.node.machinery import Machinery
 from sandbox.node.manager import ManagerNode, refusal
 from sandbox.node.progress import notebook_progress
 from sandbox.node.provider import ProviderNode
@@ -59,6 +61,8 @@ class Embedded:
         self._nodes: dict[str, ProviderNode] = {}
         self._desk = threading.RLock()
         try:
+            self.machinery = Machinery(workspace)
+            workspace.clear_scratch()
             for name in workspace.providers:
                 self._open_provider(name)
             witnesses = [node.witness for node in self._nodes.values()]
@@ -80,6 +84,7 @@ class Embedded:
         operator: str = "operator",
         manager: str = "manager",
         terms: Literal["declared", "written"] = "declared",
+        compute: Compute | None = None,
         insecure_test_keys: bool = False,
         clock: Clock = utc_now,
     ) -> Self:
@@ -87,6 +92,7 @@ class Embedded:
 
         providers: {provider: {table: sandbox.table(...)}}. terms: `declared` lets a table's declaration stand for terms that
         nobody has written, since whoever calls this owns every node; `written` denies what no owner has written down.
+        compute: where heavy steps run, kept in the workspace; None leaves what is there, which is threads in a new one.
         insecure_test_keys: allow key sizes that only tests use. Raises UsageError, SourceError, StateError.
         """
         root = Path(path)
@@ -95,11 +101,13 @@ class Embedded:
             try:
                 for name in providers:
                     workspace.admit_provider(name)
+                if compute is not None:
+                    workspace.set_compute(compute)
             except BaseException:
                 workspace.close()
                 raise
         else:
-            workspace = Workspace.create(root, providers=tuple(providers), operator=operator, manager=manager)
+            workspace = Workspace.create(root, providers=tuple(providers), operator=operator, manager=manager, compute=compute)
         network = cls(workspace, terms=terms, insecure_test_keys=insecure_test_keys, clock=clock)
         try:
             for provider, tables in providers.items():
@@ -231,6 +239,7 @@ class Embedded:
                 decision=decision,
                 grant=grant,
                 clockwork=clockwork,
+                machinery=self.machinery,
                 on_frame=on_frame,
                 allow_insecure_key=self._insecure_test_keys,
             )
@@ -261,6 +270,7 @@ class Embedded:
 
     def close(self) -> None:
         """Close the workspace; other processes may open it then."""
+        self.machinery.close()
         self.manager.close()
         self._close_nodes()
         self.workspace.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,9 @@ class SeededRng:
         """Return the next `count` bytes."""
         self._calls += 1
         return hashlib.shake_256(self._seed + self._calls.to_bytes(8, "little")).digest(count)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError("a seeded generator is secret and is not serialised")
 
     def __repr__(self) -> str:
         return "SeededRng(<redacted>)"

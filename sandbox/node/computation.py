@@ -12,6 +12,7 @@ from sandbox.model.evidence import SignedEvent
 from sandbox.model.grant import SignedGrant
 from sandbox.node import joined
 from sandbox.node.gate import Proceedings
+from sandbox.node.machinery import Machinery
 from sandbox.node.manager import ManagerNode
 from sandbox.node.provider import Contribution, ProviderNode, require_logged
 from sandbox.node.session import Clockwork, signed_transcripts
@@ -28,6 +29,7 @@ def compute(
     decision: Decision,
     grant: SignedGrant,
     clockwork: Clockwork,
+    machinery: Machinery,
     on_frame: OnFrame | None,
     allow_insecure_key: bool,
 ) -> tuple[Proceedings, CellTable]:
@@ -35,17 +37,20 @@ def compute(
 
     The cells are for the gate's checks alone. Raises what the roles and sources raise, Cancelled, AuditError.
     """
-    contributions = joined.gather(manager, nodes, task, clockwork)
-    opened, seen = _open_session(manager, task, contributions)
-    session, table = joined.play(
-        manager,
-        nodes,
-        task,
-        contributions,
-        clockwork=clockwork,
-        on_frame=on_frame,
-        allow_insecure_key=allow_insecure_key,
-    )
+    providers = (entry.provider for entry in task.plan.inputs)
+    with machinery.for_task((*providers, task.plan.operator)) as machines:
+        contributions = joined.gather(manager, nodes, task, clockwork)
+        opened, seen = _open_session(manager, task, contributions)
+        session, table = joined.play(
+            manager,
+            nodes,
+            task,
+            contributions,
+            machines=machines,
+            clockwork=clockwork,
+            on_frame=on_frame,
+            allow_insecure_key=allow_insecure_key,
+        )
     proceedings = Proceedings(
         task=task,
         decision=decision,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from protocols import join
 from sandbox.gate.cells import CellTable
+from sandbox.node.machinery import Machines
 from sandbox.node.manager import ManagerNode
 from sandbox.node.provider import Contribution, ProviderNode
 from sandbox.node.session import Clockwork, SessionResult, run_session
@@ -46,6 +45,7 @@ def play(
     task: Task,
     contributions: Mapping[str, Contribution],
     *,
+    machines: Machines,
     clockwork: Clockwork,
     on_frame: Callable[[str, str, bytes], None] | None,
     allow_insecure_key: bool,
@@ -54,16 +54,16 @@ def play(
     plan = task.plan
     key = manager.gate_key(plan)
     params = join_params(plan, key.public_key.fingerprint)
-    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        common: dict[str, Any] = {
-            "mapper": pool.map,
-            "progress": clockwork.progress(),
-            "allow_insecure_key": allow_insecure_key,
-        }
-        roles: dict[str, Any] = {
-            name: nodes[name].role(params, contribution, **common) for name, contribution in contributions.items()
-        }
-        roles[plan.operator] = join.JoinOperator(plan.operator, params, **common)
-        roles[plan.gate] = join.JoinGate(plan.gate, params, key, **common)
-        session = run_session(secrets.token_bytes(16), roles, on_frame=on_frame)
+    common: dict[str, Any] = {
+        "mapper": machines.mapper,
+        "progress": clockwork.progress(),
+        "allow_insecure_key": allow_insecure_key,
+    }
+    roles: dict[str, Any] = {
+        name: nodes[name].role(params, contribution, scratch=machines.scratch[name], **common)
+        for name, contribution in contributions.items()
+    }
+    roles[plan.operator] = join.JoinOperator(plan.operator, params, scratch=machines.scratch[plan.operator], **common)
+    roles[plan.gate] = join.JoinGate(plan.gate, params, key, **common)
+    session = run_session(secrets.token_bytes(16), roles, on_frame=on_frame)
     return session, cell_table(plan, session.outputs[plan.gate])

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from protocols import join
-from protocols.party import Mapper, Progress
+from protocols.party import Mapper, Progress, Scratch
 from protocols.primitives import prf
 from protocols.primitives.rng import SeededRng
 from sandbox.audit.commitment import seed_hash
@@ -161,6 +161,7 @@ class ProviderNode:
         contribution: Contribution,
         *,
         mapper: Mapper,
+        scratch: Scratch,
         progress: Progress,
         allow_insecure_key: bool,
     ) -> join.JoinProvider:
@@ -171,6 +172,7 @@ class ProviderNode:
             contribution.local.rows,
             rng=SeededRng(contribution.seed),
             mapper=mapper,
+            scratch=scratch,
             progress=progress,
             allow_insecure_key=allow_insecure_key,
         )

@@ -20,13 +20,17 @@ from sandbox.audit.trust import LogTrust
 from sandbox.errors import NotFound, StateError, UsageError
 from sandbox.ledger import Store, open_store
 from sandbox.model.canonical import Document, canonical, parse
+from sandbox.model.compute import Compute, compute_from_toml, compute_to_toml
 from sandbox.model.party import Party, PartyRole
 from sandbox.model.plan import Parameters
 from sandbox.model.signature import PrivateIdentity, PublicIdentity
+from sandbox.node.scratch import FOLDER as SCRATCH_FOLDER
+from sandbox.node.scratch import NodeScratch, clear_scratch
 
 Clock = Callable[[], datetime.datetime]
 
 NETWORK_FILE = "network.json"
+COMPUTE_FILE = "compute.toml"
 KEY_YEARS = 2
 DATABASE_VARIABLE = "SANDBOX_DATABASE_URL"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
@@ -101,6 +105,7 @@ class Workspace:
         operator: str,
         manager: str,
         origin: str = "public-data-sandbox.example/log",
+        compute: Compute | None = None,
     ) -> Workspace:
         """Make a workspace with fresh identities. Raises StateError if there is one already."""
         for name in (*providers, operator, manager):
@@ -130,6 +135,7 @@ class Workspace:
                 WitnessKey(name=name, key=str(_new_identity(root / "nodes" / name / "witness.key"))) for name in providers
             ),
         )
+        write_atomically(root / COMPUTE_FILE, compute_to_toml(compute or Compute()).encode())
         write_atomically(root / NETWORK_FILE, canonical(network))
         return cls(root, lock, network)
 
@@ -176,6 +182,24 @@ class Workspace:
     def node(self, name: str) -> Path:
         """Return a node's own directory."""
         return self.root / "nodes" / name
+
+    @property
+    def compute(self) -> Compute:
+        """Where heavy steps run: what `compute.toml` says now; threads without it. Raises DocumentError, StateError."""
+        return read_compute(self.root)
+
+    def set_compute(self, compute: Compute) -> None:
+        """Write what `compute.toml` says from now on."""
+        write_atomically(self.root / COMPUTE_FILE, compute_to_toml(compute).encode())
+
+    def scratch(self, name: str, *, in_memory_bytes: int) -> NodeScratch:
+        """Return space for a node's long lists during one task, on the disk of the node's own directory."""
+        return NodeScratch(self.node(name) / SCRATCH_FOLDER, in_memory_bytes=in_memory_bytes)
+
+    def clear_scratch(self) -> None:
+        """Remove what a crash left of scratch space; to be called before any task begins."""
+        for party in self.network.parties:
+            clear_scratch(self.node(party.name) / SCRATCH_FOLDER)
 
     def trust(self) -> LogTrust:
         """Return what this network's nodes believe about its log: a majority of the providers' witnesses must cosign."""
@@ -242,6 +266,19 @@ class Workspace:
 def quorum_of(witnesses: int) -> int:
     """Return how many witnesses must cosign: a majority."""
     return witnesses // 2 + 1
+
+
+def read_compute(root: Path) -> Compute:
+    """Return what the workspace in a directory says about computing; threads without a file."""
+    path = root / COMPUTE_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Compute()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise StateError(f"{path} cannot be read ({reason})") from None
+    return compute_from_toml(text, what=COMPUTE_FILE)
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
