@@ -10,23 +10,25 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import typer
 
 from sandbox.cli import console
 from sandbox.cli.console import JsonOption
-from sandbox.errors import EXIT_OTHER, SandboxError
+from sandbox.cli.place import WorkspaceOption, find_workspace
+from sandbox.errors import EXIT_OTHER, NotFound, SandboxError
 
 PACKAGE = "public-data-sandbox"
 CPU_FEATURES = ("bmi2", "adx", "avx2", "avx512f", "avx512ifma", "sha_ni")
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?([^;]*)(?:;\s*extra\s*==\s*[\"']([^\"']+)[\"'])?")
 
 
-def show_doctor(as_json: JsonOption = False) -> None:
+def show_doctor(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Tell what is installed and active here.
 
-    Versions, engines, processor features, stores, and what is missing with the command that gets it.
+    Versions, engines, processor features, stores, where a workspace computes; what is missing, with the command that gets it.
     """
-    found = examine()
+    found = examine(workspace)
     if as_json:
         console.emit(found)
     else:
@@ -35,8 +37,8 @@ def show_doctor(as_json: JsonOption = False) -> None:
         raise typer.Exit(EXIT_OTHER)
 
 
-def examine() -> dict[str, Any]:
-    """Return everything that `doctor` tells."""
+def examine(workspace: Path | None = None) -> dict[str, Any]:
+    """Return everything that `doctor` tells. workspace: whose means of computing; by default the one around this directory."""
     versions, extras = _packages()
     problems: list[str] = [f"{name} is not installed; reinstall {PACKAGE}" for name, found in versions.items() if not found]
     return {
@@ -47,6 +49,7 @@ def examine() -> dict[str, Any]:
         "ristretto": _ristretto(problems),
         "cpu": {"cores": os.cpu_count(), "features": _cpu_features()},
         "store": _store(problems),
+        "compute": _compute(workspace, problems),
         "extras": extras,
         "problems": problems,
     }
@@ -96,6 +99,26 @@ def _store(problems: list[str]) -> dict[str, Any]:
     return found
 
 
+def _compute(given: Path | None, problems: list[str]) -> dict[str, Any]:
+    """Which backends are installed, and which one the workspace uses."""
+    from sandbox.node.mappers import PACKAGES, is_installed
+    from sandbox.node.workspace import read_compute
+
+    found: dict[str, Any] = {"installed": {name: is_installed(name) for name in ("threads", *PACKAGES)}, "workspace": None}
+    try:
+        place = find_workspace(given)
+    except NotFound:
+        return found
+    try:
+        compute = read_compute(place)
+    except SandboxError as error:
+        problems.append(str(error))
+        return found
+    if not is_installed(compute.backend):
+        problems.append(f"compute.backend is {compute.backend}: {sys.executable} -m pip install '{PACKAGE}[{compute.backend}]'")
+    return found | {"workspace": msgspec.to_builtins(compute) | {"directory": str(place)}}
+
+
 def _cpu_features() -> list[str]:
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
@@ -130,6 +153,11 @@ def _packages() -> tuple[dict[str, str | None], list[dict[str, Any]]]:
     return versions, extras
 
 
+def _described(compute: dict[str, Any]) -> str:
+    place = f" at {compute['address']}" if compute["address"] else "" if compute["backend"] == "threads" else ", started here"
+    return f"{compute['backend']}{place}, {compute['workers'] or 'as many workers as cores'}"
+
+
 def _version(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)
@@ -139,6 +167,8 @@ def _version(name: str) -> str | None:
 
 def _show(found: dict[str, Any]) -> None:
     engine = found["engine"]
+    compute = found["compute"]["workspace"]
+    backends = ", ".join(name for name, here in found["compute"]["installed"].items() if here)
     rows = [
         ("python", f"{found['python']} on {found['platform']}"),
         ("engine", f"{engine['name'] or 'none'}: {engine['description'] or 'see below'}"),
@@ -146,6 +176,8 @@ def _show(found: dict[str, Any]) -> None:
         ("ristretto255", found["ristretto"] or "none"),
         ("processor", f"{found['cpu']['cores']} cores; {' '.join(found['cpu']['features']) or 'no feature known'}"),
         ("store", f"{found['store']['address'] or found['store']['kind']}"),
+        ("compute backends", backends),
+        *([("this workspace's", _described(compute))] if compute else []),
     ]
     console.table(("part", "what is here"), rows)
     console.say()

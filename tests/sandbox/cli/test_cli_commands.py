@@ -16,6 +16,7 @@ from sandbox.cli import demo
 from sandbox.cli.main import app
 from sandbox.demos.result import Answer, DemoResult, Trial
 from sandbox.embedded import Embedded
+from sandbox.node import mappers
 
 NOUNS = ("demo", "init", "catalogue", "policy", "explain", "grant", "run", "product", "audit", "doctor")
 COLUMNS = ["sex", "event", "n", "mean_hdl"]
@@ -245,6 +246,25 @@ def test_doctor_says_what_is_active(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert found["problems"] == []
     assert {item["extra"] for item in found["extras"]} >= {"demo", "postgres"}
     assert "everything that is needed is here" in run("doctor").out
+
+
+def test_init_writes_where_heavy_steps_run_and_doctor_reads_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "clustered"
+    run("init", str(place), "--compute", "dask", "--address", "tcp://10.0.0.7:8786", "--workers", "3", "--json")
+    found = run("doctor", "--workspace", str(place), "--json").document["compute"]
+    expected = {"backend": "dask", "address": "tcp://10.0.0.7:8786", "workers": 3, "in_memory_bytes": 64 << 20}
+    assert found["workspace"] == {"directory": str(place), **expected}
+    assert found["installed"]["threads"] is True
+    assert set(found["installed"]) == {"threads", "dask", "ray"}
+    monkeypatch.setitem(mappers.PACKAGES, "dask", "a_package_that_is_not_there")
+    missing = run("doctor", "--workspace", str(place), "--json")
+    assert missing.code == 1
+    assert "public-data-sandbox[dask]" in missing.document["problems"][0]
+    (place / "compute.toml").write_text("[compute]\nbackend = 5\n")
+    assert "compute.toml" in run("doctor", "--workspace", str(place), "--json").document["problems"][0]
+    assert "leave it out" in run("init", str(tmp_path / "other"), "--address", "tcp://10.0.0.7:1").err
 
 
 def test_demo_prints_answers_trials_and_where_the_evidence_is(
