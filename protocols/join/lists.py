@@ -12,7 +12,9 @@ from protocols.errors import ParameterError, PeerError
 from protocols.join.layout import Pack
 from protocols.join.messages import ListChunk
 from protocols.paillier import EncryptedArray, PublicKey
+from protocols.paillier.layout import Packed
 from protocols.party import Mapper, Scratch
+from protocols.primitives.bigint import from_byte_rows
 from protocols.psi.sealing import SEALED_BYTES
 
 Bytes = npt.NDArray[np.uint8]
@@ -31,7 +33,12 @@ class SealedList:
     scratch: Scratch
 
     def __len__(self) -> int:
-        return len(self.points)
+        return len(self.ciphertexts)
+
+    def without_seals(self) -> SealedList:
+        """Return the list with its ciphertexts alone, so that the space of the rest is free."""
+        none = self.points[:0].copy()
+        return dataclasses.replace(self, points=none, tags=none)
 
     def copied(self, column: Bytes, rows: Ints) -> Bytes:
         """Return some rows of one of the columns, in memory, a few at a time: each may lie on a page of its own."""
@@ -54,13 +61,21 @@ class ListCollector:
         self._scratch = scratch
         self._early: list[tuple[str, ListChunk]] = []
         self._list: SealedList | None = None
+        self._rows: int | None = None
         self._filled = 0
         self._chunks = 0
 
     @property
-    def complete(self) -> SealedList | None:
-        """The list, once its last chunk is here; an empty list has one chunk too."""
-        return self._list if self._list is not None and self._chunks and self._filled == len(self._list) else None
+    def is_complete(self) -> bool:
+        """Whether the last chunk is here; an empty list has one chunk too."""
+        return bool(self._chunks) and self._filled == self._rows
+
+    def take(self) -> SealedList | None:
+        """Hand the complete list over, once, so that its space is free when the receiver has done with it; else None."""
+        if not self.is_complete:
+            return None
+        whole, self._list = self._list, None
+        return whole
 
     def expect(self, rows: int, width: int) -> None:
         """Make room for `rows` rows with `width` bytes of ciphertexts each, and take the chunks that came early.
@@ -76,16 +91,17 @@ class ListCollector:
             )
         except MemoryError:
             raise ParameterError(f"no room for a list of {rows} rows; give scratch space on a disk") from None
+        self._rows = rows
         early, self._early = self._early, []
         for sender, chunk in early:
             self.add(sender, chunk)
 
     def add(self, sender: str, chunk: ListChunk) -> None:
         """Take the next chunk. Raises PeerError naming the sender for one that does not continue the list."""
-        if self._list is None:
+        if self._rows is None:
             self._early.append((sender, chunk))
             return
-        if self.complete is not None:
+        if self.is_complete or self._list is None:
             raise PeerError(sender, f"sent list {chunk.owner} again")
         if chunk.total != len(self._list):
             raise PeerError(
@@ -129,6 +145,20 @@ def split_ciphertexts(matrix: Bytes, packs: tuple[Pack, ...], public_key: Public
             packing=pack.packing,
             mapper=mapper,
         )
+        for at, pack in enumerate(packs)
+    ]
+
+
+def check_ciphertexts(public_key: PublicKey, packs: tuple[Pack, ...], matrix: Bytes) -> None:
+    """Validate the ciphertexts of a chunk. Raises ParameterError with row numbers."""
+    split_ciphertexts(matrix, packs, public_key, map)
+
+
+def stored_ciphertexts(matrix: Bytes, packs: tuple[Pack, ...], public_key: PublicKey) -> list[EncryptedArray]:
+    """Read ciphertexts that were validated when they arrived: (n, packs · c) -> one array per pack."""
+    size = public_key.ciphertext_bytes
+    return [
+        EncryptedArray(from_byte_rows(matrix[:, at * size : (at + 1) * size]), public_key, Packed(packing=pack.packing))
         for at, pack in enumerate(packs)
     ]
 

@@ -41,7 +41,7 @@ def masks(rng: Rng, count: int, bound: int) -> list[int]:
 class ProductMasker:
     """What the operator sends of one pair of providers. Call `factors` for batches of joined rows, then `corrections`.
 
-    left, right: the lists' factor arrays, one per pack, row by row as in the lists. cells: how many cells reach the threshold.
+    cells: how many cells reach the threshold.
     Raises ParameterError where a run would mask more than 2^32 numbers.
     """
 
@@ -49,8 +49,6 @@ class ProductMasker:
         self,
         pair: PairPlan,
         public_key: PublicKey,
-        left: Sequence[EncryptedArray],
-        right: Sequence[EncryptedArray],
         cells: int,
         *,
         rng: Rng,
@@ -58,7 +56,6 @@ class ProductMasker:
     ) -> None:
         self._pair = pair
         self._public_key = public_key
-        self._left, self._right = left, right
         self._rng, self._mapper = rng, mapper
         self._cells = cells
         self._encrypted = {item: to_limbs([1] * cells, public_key.ring.limbs) for item in pair.corrections}
@@ -68,31 +65,34 @@ class ProductMasker:
     def __repr__(self) -> str:
         return "<ProductMasker: redacted>"
 
-    def factors(self, rows: Ints, weights: Ints, cells: Ints) -> MaskedFactors:
+    def factors(
+        self, left: Sequence[EncryptedArray], right: Sequence[EncryptedArray], weights: Ints, cells: Ints
+    ) -> MaskedFactors:
         """Return one message for a batch of joined rows, and remember what its masks add.
 
-        rows: (n, 2), row of the left and of the right list. weights: (n,), w ≥ 1. cells: (n,), ascending.
+        left, right: both lists' factors, one array per pack, a row for each of n joined rows. weights: (n,), w ≥ 1.
+        cells: (n,), ascending.
         """
         pair = self._pair
         powers = {power: [int(weight) ** power for weight in weights.tolist()] for power, _ in pair.sent_left}
         left_masks = {
             (power, name): drawn
             for power, pack in pair.sent_left
-            for name, drawn in self._draw(pair.left[pack], pair.weight(power), len(rows)).items()
+            for name, drawn in self._draw(pair.left[pack], pair.weight(power), len(cells)).items()
         }
         right_masks = {
-            name: drawn for pack in pair.sent_right for name, drawn in self._draw(pair.right[pack], 1, len(rows)).items()
+            name: drawn for pack in pair.sent_right for name, drawn in self._draw(pair.right[pack], 1, len(cells)).items()
         }
         sent = []
         for power, pack in pair.sent_left:
-            array = self._left[pack][rows[:, 0]]
+            array = left[pack]
             array = array * np.array(powers[power], dtype=object) if pair.weight(power) > 1 else array
             columns = [left_masks[power, slot.name] for slot in pair.left[pack].slots]
             sent.append(self._sent(array, columns, pair.weight(power)))
         for pack in pair.sent_right:
             columns = [right_masks[slot.name] for slot in pair.right[pack].slots]
-            sent.append(self._sent(self._right[pack][rows[:, 1]], columns, 1))
-        self._remember(rows, cells, powers, left_masks, right_masks)
+            sent.append(self._sent(right[pack], columns, 1))
+        self._remember((left, right), cells, powers, left_masks, right_masks)
         return MaskedFactors(
             left=pair.left_provider,
             right=pair.right_provider,
@@ -127,7 +127,7 @@ class ProductMasker:
 
     def _remember(
         self,
-        rows: Ints,
+        sides: tuple[Sequence[EncryptedArray], Sequence[EncryptedArray]],
         cells: Ints,
         powers: dict[int, list[int]],
         left_masks: dict[tuple[int, str], list[int]],
@@ -139,7 +139,7 @@ class ProductMasker:
         touched = cells[starts]
         for items in _by_base(pair.corrections):
             first = items[0]
-            array = (self._left if first.is_left else self._right)[first.pack][rows[:, 0 if first.is_left else 1]]
+            array = sides[0 if first.is_left else 1][first.pack]
             weights = [
                 [weight * mask for weight, mask in zip(powers[item.power], right_masks[item.factor], strict=True)]
                 if item.is_left

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+import functools
+import itertools
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from protocols.errors import PeerError
+from protocols.errors import ParameterError, PeerError
+from protocols.join.evaluation import Evaluation
 from protocols.join.hello import Hello, Hellos
 from protocols.join.layout import Pack, packs
-from protocols.join.lists import ListCollector, SealedList, ciphertext_width, join_ciphertexts, split_ciphertexts
-from protocols.join.masking import ProductMasker
-from protocols.join.matching import Matched, OpenedList, match, weights
-from protocols.join.messages import Cells, CellSums, GateHello, ListChunk, OperatorHello, ProviderHello, TagTable
+from protocols.join.lists import ListCollector, SealedList, check_ciphertexts, chunk_starts, ciphertext_width
+from protocols.join.messages import GateHello, ListChunk, OperatorHello, ProviderHello, TagTable
 from protocols.join.params import MAX_MULTIPLICITY, JoinParams
-from protocols.join.products import pair_plans
+from protocols.join.partitions import RUN_ROWS, PartitionedLists
 from protocols.message import Message
-from protocols.paillier import EncryptedArray, PublicKey
+from protocols.paillier import PublicKey
 from protocols.party import Mapper, Party, Progress, Scratch, Send, Step, blame, in_memory
 from protocols.primitives.rng import OsRng, Rng
 from protocols.psi.sealing import generate_seal_keypair, open_sealed
+
+CHECKED_ROWS = 2048
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +57,19 @@ class JoinOperator(Party):
         *,
         rng: Rng | None = None,
         mapper: Mapper = map,
+        workers: Mapper = map,
         scratch: Scratch = in_memory,
         progress: Progress | None = None,
         allow_insecure_key: bool = False,
     ) -> None:
+        """Prepare the operator's end. workers: runs partitions of public values and ciphertexts, on a cluster if that is one;
+        mapper runs the rest, which uses secrets, in threads of this process.
+        """
         super().__init__(name, progress=progress)
         params.check_name(name, params.operator)
         self._params = params
         self._rng = rng or OsRng()
-        self._mapper = mapper
+        self._mapper, self._workers, self._scratch = mapper, workers, scratch
         self._hellos = Hellos(params, name, allow_insecure_key=allow_insecure_key)
         self._lists = {owner: ListCollector(scratch) for owner in params.provider_names}
         self._tags: dict[str, TagTable] = {}
@@ -105,118 +114,53 @@ class JoinOperator(Party):
         return self._finish_if_ready()
 
     def _finish_if_ready(self) -> Step:
-        collected = {owner: whole for owner, collector in self._lists.items() if (whole := collector.complete) is not None}
-        if self.state != "lists" or len(self._tags) < len(self._lists) or len(collected) < len(self._lists):
+        waiting = not all(collector.is_complete for collector in self._lists.values())
+        if self.state != "lists" or waiting or len(self._tags) < len(self._lists):
             return Step()
-        opened = [self._open(owner, collected[owner]) for owner in self._params.provider_names]
-        self.progress.advance(f"{self.name}: match", 0, 1)
-        matched = match(opened)
-        self.progress.advance(f"{self.name}: match", 1, 1)
-        large = matched.keys >= self._params.min_keys
+        lists = [whole for collector in self._lists.values() if (whole := collector.take()) is not None]
+        partitions = PartitionedLists(self._hellos.list_rows, self._scratch)
+        lists = [self._open(index, whole, partitions) for index, whole in enumerate(lists)]
+        evaluation = Evaluation(
+            self._params,
+            self._gate_key(),
+            tuple(map(self._layout, range(len(lists)))),
+            lists,
+            partitions,
+            rng=self._rng,
+            mapper=self._mapper,
+            workers=self._workers,
+            progress=self.progress,
+        )
+        counted = evaluation.count()
+        large = counted.cells[counted.keys >= self._params.min_keys]
         report = OperatorReport(
             list_rows=self._hellos.list_rows,
-            common_keys=matched.common_keys,
-            cells=len(matched.cells),
-            cells_sent=int(large.sum()),
+            common_keys=counted.common_keys,
+            cells=len(counted.cells),
+            cells_sent=len(large),
         )
         self.enter("done")
-        return Step(sends=self._sums(matched, opened, collected), done=True, output=report)
-
-    def _open(self, owner: str, collected: SealedList) -> OpenedList:
-        index = self._params.provider(owner)
-        last_hop = self._params.provider_names[index - 1]
-        step = f"{self.name}: open list of {owner}"
-        self.progress.advance(step, 0, len(collected))
-        points = blame(last_hop, lambda: open_sealed(collected.points, self._seal_secret, mapper=self._mapper))
-        tags = blame(last_hop, lambda: open_sealed(collected.tags, self._seal_secret, mapper=self._mapper))
-        table = self._tags[owner]
-        place = {point.tobytes(): at for at, point in enumerate(table.points)}
-        if len(place) < len(table.points):
-            raise PeerError(owner, f"{len(table.points) - len(place)} entries of its table of tags repeat one")
-        rows = np.array([place.get(tag.tobytes(), -1) for tag in tags], dtype=np.int64)
-        if np.any(rows < 0):
-            raise PeerError(last_hop, f"delivered {int((rows < 0).sum())} rows of list {owner} with unknown tags")
-        self.progress.advance(step, len(collected), len(collected))
-        return OpenedList(
-            owner=owner,
-            last_hop=last_hop,
-            points=points,
-            groups=table.groups[rows].astype(np.int64),
-            multiplicities=table.multiplicities[rows].astype(np.int64),
+        messages = itertools.chain([evaluation.cells(counted)], evaluation.sums(large), evaluation.products(large))
+        return Step(
+            sends=(Send(recipient=self._params.gate, message=message) for message in messages), done=True, output=report
         )
 
-    def _sums(self, matched: Matched, opened: list[OpenedList], collected: dict[str, SealedList]) -> Iterator[Send]:
-        large = matched.keys >= self._params.min_keys
-        yield Send(
-            recipient=self._params.gate,
-            message=Cells(
-                groups=np.ascontiguousarray(matched.cells.astype("<u4"))
-                .view(np.uint8)
-                .reshape(len(matched.cells), 4 * len(opened)),
-                keys=np.where(large, matched.keys, 0).astype(np.uint64),
-            ),
-        )
-        for index, spec in enumerate(self._params.providers):
-            if spec.sends_ciphertexts:
-                sums = self._provider_sums(index, matched, opened, collected[spec.name], np.flatnonzero(large).tolist())
-                yield Send(recipient=self._params.gate, message=CellSums(provider=spec.name, ciphertexts=sums))
-        yield from self._products(matched, opened, collected, np.flatnonzero(large))
-
-    def _products(
-        self, matched: Matched, opened: list[OpenedList], collected: dict[str, SealedList], cells: np.ndarray[Any, Any]
-    ) -> Iterator[Send]:
-        """Send, for every two providers with products, masked factors of the joined rows of large cells, then corrections."""
-        public_key, names = self._gate_key(), self._params.provider_names
-        sizes = np.diff(matched.starts)[cells]
-        used = np.concatenate([np.arange(*matched.starts[cell : cell + 2]) for cell in cells] or [np.zeros(0, dtype=np.int64)])
-        cell_of_row = np.repeat(np.arange(len(cells)), sizes)
-        for pair in pair_plans(self._params, self._hellos.list_rows, public_key.n.bit_length() - 1):
-            sides = (pair.left_provider, pair.right_provider)
-            step = f"{self.name}: mask products of {names[sides[0]]} and {names[sides[1]]}"
-            row_weights = weights(matched, opened, *sides)
-            left, right = (self._factors(side, collected[names[side]]) for side in sides)
-            masker = ProductMasker(pair, public_key, left, right, len(cells), rng=self._rng, mapper=self._mapper)
-            for first in range(0, len(used), self._params.chunk_rows):
-                rows = used[first : first + self._params.chunk_rows]
-                message = masker.factors(
-                    matched.rows[rows][:, sides], row_weights[rows], cell_of_row[first : first + self._params.chunk_rows]
-                )
-                self.progress.advance(step, first + len(rows), len(used))
-                yield Send(recipient=self._params.gate, message=message)
-            yield Send(recipient=self._params.gate, message=masker.corrections())
-
-    def _factors(self, index: int, collected: SealedList) -> list[EncryptedArray]:
-        layout = self._layout(index)
-        last_hop = self._params.provider_names[index - 1]
-        arrays = blame(last_hop, lambda: split_ciphertexts(collected.ciphertexts, layout, self._gate_key(), self._mapper))
-        return [array for array, pack in zip(arrays, layout, strict=True) if pack.factors]
-
-    def _provider_sums(
-        self, index: int, matched: Matched, opened: list[OpenedList], collected: SealedList, cells: list[int]
-    ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        public_key = self._gate_key()
-        layout = self._layout(index)
-        name = self._params.provider_names[index]
-        last_hop = self._params.provider_names[index - 1]
-        row_weights = weights(matched, opened, index)
-        results: list[EncryptedArray] = []
-        segments = [(int(matched.starts[cell]), int(matched.starts[cell + 1])) for cell in cells]
-        used = np.concatenate([np.arange(*segment) for segment in segments]) if segments else np.zeros(0, dtype=np.int64)
-        starts = np.concatenate(([0], np.cumsum([end - first for first, end in segments]))).astype(np.int64)
-        arrays = blame(last_hop, lambda: split_ciphertexts(collected.ciphertexts, layout, public_key, self._mapper))
-        for done, (pack, array) in enumerate(zip(layout, arrays, strict=True)):
-            if pack.factors:
-                continue
-            self.progress.advance(f"{self.name}: add up {name}", done, len(layout))
-            total = array.weighted_segment_sum(
-                matched.rows[used, index],
-                row_weights[used] ** pack.power if pack.power else None,
-                starts,
-                mapper=self._mapper,
-            )
-            results.append(total.rerandomise(rng=self._rng, mapper=self._mapper, towards_owner=True))
-        self.progress.advance(f"{self.name}: add up {name}", len(layout), len(layout))
-        return join_ciphertexts(results, len(cells))
+    def _open(self, index: int, whole: SealedList, partitions: PartitionedLists) -> SealedList:
+        """Open a list into partitions, check its ciphertexts, and return it without what is not needed any more."""
+        owner, last_hop = self._params.provider_names[index], self._params.provider_names[index - 1]
+        tags = TagLookup(owner, self._tags[owner])
+        check = functools.partial(check_ciphertexts, self._gate_key(), self._layout(index))
+        for first, end in chunk_starts(len(whole), RUN_ROWS):
+            self.progress.advance(opening_step(self.name, owner), first, len(whole))
+            span = slice(first, end)
+            points = blame(last_hop, lambda span=span: open_sealed(whole.points[span], self._seal_secret, mapper=self._mapper))  # type: ignore[misc]
+            opened = blame(last_hop, lambda span=span: open_sealed(whole.tags[span], self._seal_secret, mapper=self._mapper))  # type: ignore[misc]
+            groups, multiplicities = blame(last_hop, lambda opened=opened: tags.find(opened))  # type: ignore[misc]
+            parts = (whole.ciphertexts[at : min(at + CHECKED_ROWS, end)] for at in range(first, end, CHECKED_ROWS))
+            blame(last_hop, lambda parts=parts: collections.deque(self._workers(check, parts), maxlen=0))  # type: ignore[misc]
+            partitions.add(index, points, groups, multiplicities)
+        self.progress.advance(opening_step(self.name, owner), len(whole), len(whole))
+        return whole.without_seals()
 
     def _layout(self, owner: int) -> tuple[Pack, ...]:
         return packs(self._params, owner, self._hellos.list_rows, self._gate_key().n.bit_length() - 1)
@@ -225,3 +169,37 @@ class JoinOperator(Party):
         if self._hellos.public_key is None:
             raise PeerError(self._params.gate, "sent no public key")
         return self._hellos.public_key
+
+
+class TagLookup:
+    """Finds opened tags in a provider's table."""
+
+    def __init__(self, owner: str, table: TagTable) -> None:
+        """Raises PeerError, naming the owner, for a table that repeats a tag."""
+        self._owner = owner
+        names, self._places = np.unique(_opaque(table.points), return_index=True)
+        if len(names) < len(table.points):
+            raise PeerError(owner, f"{len(table.points) - len(names)} entries of its table of tags repeat one")
+        self._names, self._table = names, table
+
+    def find(self, tags: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+        """Return groups and multiplicities of (n, 32) opened tags, (n,) each. Raises ParameterError for an unknown tag."""
+        if not len(tags):
+            return self._table.groups[:0], self._table.multiplicities[:0]
+        sought = _opaque(tags)
+        at = np.minimum(np.searchsorted(self._names, sought), max(0, len(self._names) - 1))
+        unknown = len(sought) if not len(self._names) else int((self._names[at] != sought).sum())
+        if unknown:
+            raise ParameterError(f"delivered {unknown} rows of list {self._owner} with unknown tags")
+        places = self._places[at]
+        return self._table.groups[places], self._table.multiplicities[places]
+
+
+def opening_step(operator: str, owner: str) -> str:
+    """The name of the step that opens a list, counted in rows."""
+    return f"{operator}: open list of {owner}"
+
+
+def _opaque(points: npt.NDArray[np.uint8]) -> npt.NDArray[np.bytes_]:
+    """Return (n, 32) points as one sortable value each."""
+    return np.ascontiguousarray(points).view("S32").reshape(-1)

@@ -132,11 +132,7 @@ class JoinProvider(Party):
         return self._step(iter(())) if self.state == "ring" else Step()
 
     def _step(self, first: Iterator[Send]) -> Step:
-        ready = [
-            (owner, collected)
-            for owner, collector in self._lists.items()
-            if owner not in self._forwarded and (collected := collector.complete) is not None
-        ]
+        ready = [(owner, collected) for owner, collector in self._lists.items() if (collected := collector.take()) is not None]
         self._forwarded.update(owner for owner, _ in ready)
         sends = self._in_turn(first, ready)
         if len(self._forwarded) < len(self._lists):
@@ -146,8 +142,8 @@ class JoinProvider(Party):
 
     def _in_turn(self, first: Iterator[Send], ready: list[tuple[str, SealedList]]) -> Iterator[Send]:
         yield from first
-        for owner, collected in ready:
-            yield from self._pass_on(owner, collected)
+        while ready:
+            yield from self._pass_on(*ready.pop(0))
 
     def _own_list(self) -> Iterator[Send]:
         rows, params = self._rows, self._params

@@ -256,7 +256,7 @@ def test_every_mask_is_new_and_no_repr_shows_one() -> None:
     params, _ = two_columns()
     (pair,) = pair_plans(params, (13, 13), 511)
     key = families.insecure_key()
-    masker = join.masking.ProductMasker(pair, key.public_key, [], [], 1, rng=DeterministicRng(1))
+    masker = join.masking.ProductMasker(pair, key.public_key, 1, rng=DeterministicRng(1))
     assert repr(masker) == "<ProductMasker: redacted>"
     moments = join.ProductMoments(total=123456, left=None, right=None)
     assert "123456" not in repr(moments)

@@ -10,6 +10,7 @@ from support import families, join_oracle
 from support.deterministic import DeterministicRng
 
 from protocols import join, paillier
+from protocols.join import lists, matching, operator, partitions
 from protocols.local import run_local
 
 
@@ -63,6 +64,17 @@ def random_case(random_: random.Random) -> dict[str, Any]:
     }
 
 
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Partitions, runs and batches of a few rows, so that small lists take every path of long ones."""
+    monkeypatch.setattr(partitions, "PARTITION_ROWS", 4)
+    monkeypatch.setattr(partitions, "MAX_PARTITIONS", 8)
+    monkeypatch.setattr(operator, "RUN_ROWS", 6)
+    monkeypatch.setattr(operator, "CHECKED_ROWS", 4)
+    monkeypatch.setattr(matching, "JOINED_ROWS", 5)
+    monkeypatch.setattr(lists, "COPIED_ROWS", 2)
+
+
 def make_roles(case: dict[str, Any], gate_key: paillier.PrivateKey, seed: Any) -> dict[str, Any]:
     params = families.join_params(
         case["specs"],
@@ -79,8 +91,18 @@ def make_roles(case: dict[str, Any], gate_key: paillier.PrivateKey, seed: Any) -
     return families.join_roles_of(params, rows, seed=seed, key=gate_key)
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", range(75))
 def test_result_equals_plain_join(seed: int, gate_key: paillier.PrivateKey) -> None:
+    require_plain_result(seed, gate_key)
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("seed", range(75, 150))
+def test_result_in_small_parts_equals_plain_join(seed: int, gate_key: paillier.PrivateKey) -> None:
+    require_plain_result(seed, gate_key)
+
+
+def require_plain_result(seed: int, gate_key: paillier.PrivateKey) -> None:
     case = random_case(random.Random(seed))
     outputs = run_local(make_roles(case, gate_key, seed), rng=DeterministicRng(seed))
     counts = [len(spec.measures) for spec in case["specs"]]
