@@ -1,0 +1,1 @@
+"""Benchmarks of blinded keys: what is measured, against whom, and the targets."""

@@ -1,0 +1,145 @@
+"""Blinding and two-party intersection: ours on both engines beside X25519 and openmined-psi, in turn, with targets."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.alternate import Contender, Worker, WorkerError, alternating, cores, elements_for, pin, ratio, running
+from benchmarks.peers import interpreter
+from protocols.errors import ParameterError
+
+HERE = Path(__file__).parent
+OPERATIONS = {
+    "exchange": "one multiplication of a point, validated (X25519: one exchange)",
+    "blind": "blinding: hash to the group, then multiply (X25519: one exchange)",
+    "intersect": "intersection of two lists of equal length, both sides, a row of one list",
+}
+OURS = (
+    Contender(
+        name="native",
+        script=HERE / "worker_ours.py",
+        environment={"SANDBOX_ENGINE": "native"},
+        is_peer=False,
+        least=4096,
+        differs="ristretto255; hashing to the group, validation and constant-time scalars included",
+    ),
+    Contender(
+        name="portable",
+        script=HERE / "worker_ours.py",
+        environment={"SANDBOX_ENGINE": "portable"},
+        is_peer=False,
+        least=512,
+        differs="the same through libsodium (rbcl)",
+    ),
+)
+PEERS = (
+    Contender(
+        name="X25519",
+        script=HERE / "worker_x25519.py",
+        least=512,
+        differs="cryptography (OpenSSL): one exchange a key, nothing is hashed to the curve, points loaded beforehand",
+    ),
+    Contender(
+        name="openmined-psi",
+        script=HERE / "worker_openmined.py",
+        least=512,
+        differs="ECDH over P-256, C++; DataStructure.RAW, intersection revealed to the client, messages through bytes",
+    ),
+)
+GET_PEERS = "make their environment: poe peers"
+MOST = 1 << 17
+TARGETS = (("blind", "X25519", 2.5), ("intersect", "openmined-psi", 8.0))
+OnProgress = Callable[[str, int, int], None]
+
+
+def run(*, peers: bool, quick: bool, on_progress: OnProgress | None = None) -> dict[str, Any]:
+    """Measure, and return one document with tables to print. Raises ParameterError where processes cannot be pinned."""
+    if not hasattr(os, "sched_setaffinity") or not cores(1):
+        raise ParameterError("this system cannot pin a process to cores, which comparing on one core needs: use Linux")
+    rounds, round_s = (3, 0.05) if quick else (7, 0.3)
+    host = machine.describe()
+    missing = [] if peers else [{"name": each.name, "why": "not asked for: use --peers"} for each in PEERS]
+    if peers and not interpreter().exists():
+        missing = [{"name": each.name, "why": GET_PEERS} for each in PEERS]
+    wanted = OURS if missing else (*OURS, *PEERS)
+    results: list[dict[str, Any]] = []
+    with running(wanted, {False: Path(sys.executable), True: interpreter()}) as workers:
+        engines, ready = {}, []
+        for name, worker in workers.items():
+            try:
+                engines[name] = worker.ask(do="prepare", key_bits=255)["facts"].get("engine", "")
+                pin(worker, 1)
+                ready.append(worker)
+            except WorkerError as error:
+                missing.append({"name": name, "why": str(error)})
+        for done, operation in enumerate(OPERATIONS):
+            if on_progress:
+                on_progress("psi", done, len(OPERATIONS))
+            results.append(_measured(ready, operation, rounds, round_s))
+        if on_progress:
+            on_progress("psi", len(OPERATIONS), len(OPERATIONS))
+    return {
+        "suite": "psi",
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": host,
+        "peer_versions": machine.versions(interpreter(), ["cryptography", "openmined-psi"]) if peers else {},
+        "rounds": rounds,
+        "missing": missing,
+        "results": results,
+        "tables": [_contenders(wanted, engines), _times(results, [each.name for each in wanted])],
+        "targets": judge(results),
+    }
+
+
+def _measured(workers: list[Worker], operation: str, rounds: int, round_s: float) -> dict[str, Any]:
+    able = {}
+    for worker in workers:
+        try:
+            able[worker] = (operation, elements_for(worker, operation, round_s, most=MOST))
+        except WorkerError:
+            continue  # OPERATIONS says who has which
+    seconds = {name: found for (name, _), found in alternating(able, (1,), rounds).items()}
+    return {
+        "operation": operation,
+        "elements": {worker.contender.name: size for worker, (_, size) in able.items()},
+        "microseconds": {name: statistics.median(found) * 1e6 for name, found in seconds.items()},
+        "against": {name: ratio(seconds["native"], found) for name, found in seconds.items() if "native" in seconds},
+    }
+
+
+def judge(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return each target with what was measured, and `met`: True, False, or None where a side is missing."""
+    found = {row["operation"]: row["against"] for row in results}
+    judged = []
+    for operation, peer, factor in TARGETS:
+        measured = found[operation].get(peer)
+        met = None if measured is None else measured["ratio"] >= factor
+        what = f"{operation}, native, one core, against {peer}"
+        judged.append({"what": what, "factor": factor, "measured": measured, "met": met})
+    return judged
+
+
+def _contenders(wanted: tuple[Contender, ...], engines: dict[str, str]) -> dict[str, Any]:
+    rows = [[each.name, each.differs, engines.get(each.name, "")] for each in wanted]
+    return {"title": "contenders", "headers": ["contender", "what differs", "engine"], "rows": rows, "right": []}
+
+
+def _times(results: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
+    rows = []
+    for row in results:
+        times = [f"{row['microseconds'][name]:.3g}" if name in row["microseconds"] else "" for name in names]
+        against = [_spread(row["against"].get(name)) for name in names[1:]]
+        rows.append([OPERATIONS[row["operation"]], *times, *against])
+    headers = ["operation", *(f"{name}, µs" for name in names), *(f"× {name}" for name in names[1:])]
+    return {"title": "one core, µs a row, and ratios to native (lowest-highest over rounds)", "headers": headers, "rows": rows}
+
+
+def _spread(measured: dict[str, float] | None) -> str:
+    return "" if measured is None else f"{measured['ratio']:.3g} ({measured['lowest']:.3g}-{measured['highest']:.3g})"
