@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.alternate import Contender, Worker, WorkerError, alternating, elements_for, pin, ratio, running
+from benchmarks.report import CAUTION, spread, table, target
 from protocols.errors import ParameterError
 
 HERE = Path(__file__).parent
@@ -61,6 +62,7 @@ def run(*, peers: bool, quick: bool, on_progress: OnProgress | None = None) -> d
         "rounds": rounds,
         "missing": missing,
         "results": results,
+        "engines": [],
         "tables": [_table(results)],
         "targets": judge(results),
     }
@@ -79,29 +81,22 @@ def judge(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the two targets with what was measured, and `met`: True, False, or None where the peer is missing."""
     first = next(row for row in results if row["operation"] == "encrypt_mobile")
     speed = 1e6 / first["microseconds"]["ours"]
-    against = first["against"]
     return [
-        {
-            "what": "values a second, encrypt, 11 digits, one core",
-            "factor": MIN_PER_SECOND,
-            "measured": {"ratio": speed, "lowest": speed, "highest": speed},
-            "met": speed >= MIN_PER_SECOND,
-        },
-        {
-            "what": "encrypt, 11 digits, one core, against libffx",
-            "factor": MIN_RATIO,
-            "measured": against,
-            "met": None if against is None else against["ratio"] >= MIN_RATIO,
-        },
+        target(
+            "values a second, encrypt, 11 digits, one core",
+            MIN_PER_SECOND,
+            dict.fromkeys(("ratio", "lowest", "highest"), speed),
+        ),
+        target("encrypt, 11 digits, one core, against libffx", MIN_RATIO, first["against"]),
     ]
 
 
 def _table(results: list[dict[str, Any]]) -> dict[str, Any]:
     rows = []
     for row in results:
-        times, against = row["microseconds"], row["against"]
-        spread = "" if against is None else f"{against['ratio']:.3g} ({against['lowest']:.3g}-{against['highest']:.3g})"
+        times = row["microseconds"]
         peer = f"{times['libffx']:.3g}" if "libffx" in times else ""
-        rows.append([OPERATIONS[row["operation"]], f"{times['ours']:.3g}", f"{1 / times['ours']:.3g}", peer, spread])
+        ours = (f"{times['ours']:.3g}", f"{1 / times['ours']:.3g}")
+        rows.append([OPERATIONS[row["operation"]], *ours, peer, spread(row["against"])])
     headers = ["operation", "ours, µs", "ours, 10^6 a second", "libffx, µs", "× libffx"]
-    return {"title": "FF1 (NIST SP 800-38G), AES-128, one core, a value:", "headers": headers, "rows": rows}
+    return table(f"FF1 (NIST SP 800-38G), AES-128, one core, a value; {CAUTION}", headers, rows)

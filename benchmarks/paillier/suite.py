@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import machine
 from benchmarks.alternate import Contender, Worker, WorkerError, alternating, cores, elements_for, pin, ratio, running
+from benchmarks.paillier.tables import tables
 from benchmarks.paillier.targets import judge
 from benchmarks.peers import interpreter
 from protocols.errors import ParameterError
@@ -133,6 +134,8 @@ def run(*, peers: bool, quick: bool, on_progress: OnProgress | None = None) -> d
         "contenders": contenders,
         "missing": missing,
         "results": results,
+        "engines": [key["engine"] for item in contenders.values() for key in item["keys"].values() if "engine" in key],
+        "tables": tables(OPERATIONS, contenders, results),
         "targets": judge(results, contenders),
     }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from benchmarks.report import target
+
 TABLE_LIMIT_BYTES = 64 << 20
 
 
@@ -16,6 +18,12 @@ class Target(NamedTuple):
     peer: str
     factor: float
     cores: int = 1
+
+    @property
+    def what(self) -> str:
+        """The target in words."""
+        cores = f", {self.cores} cores" if self.cores > 1 else ""
+        return f"{self.operation}, {self.key_bits} bits, {self.ours}{cores}, against {self.peer}"
 
 
 TARGETS = (
@@ -37,17 +45,17 @@ TARGETS = (
 
 def judge(results: list[dict[str, Any]], contenders: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Return each target with what was measured, and `met`: True, False, or None where a side is missing."""
-    return [_judged(target, results, contenders) for target in TARGETS]
+    return [_judged(each, results, contenders) for each in TARGETS]
 
 
-def _judged(target: Target, results: list[dict[str, Any]], contenders: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    document: dict[str, Any] = {**target._asdict(), "measured": None, "met": None}
+def _judged(each: Target, results: list[dict[str, Any]], contenders: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    measured = None
     for row in results:
         place = (row["contender"], row["operation"], row["key_bits"], row["cores"])
-        if place == (target.ours, target.operation, target.key_bits, target.cores) and target.peer in row["against"]:
-            document["measured"] = row["against"][target.peer]
-            document["met"] = document["measured"]["ratio"] >= target.factor
-    if target.ours.startswith("portable") and document["met"]:
-        table_bytes = contenders[target.ours]["keys"][str(target.key_bits)]["table_bytes"]
-        document["met"] = table_bytes <= TABLE_LIMIT_BYTES
-    return document
+        if place == (each.ours, each.operation, each.key_bits, each.cores) and each.peer in row["against"]:
+            measured = row["against"][each.peer]
+    met = None
+    if measured is not None and each.ours.startswith("portable"):
+        table_bytes = contenders[each.ours]["keys"][str(each.key_bits)]["table_bytes"]
+        met = measured["ratio"] >= each.factor and table_bytes <= TABLE_LIMIT_BYTES
+    return each._asdict() | target(each.what, each.factor, measured, met=met)

@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.alternate import Contender, Worker, WorkerError, alternating, cores, elements_for, pin, ratio, running
 from benchmarks.peers import interpreter
+from benchmarks.report import CAUTION, spread, table, target
 from protocols.errors import ParameterError
 
 HERE = Path(__file__).parent
@@ -71,10 +72,12 @@ def run(*, peers: bool, quick: bool, on_progress: OnProgress | None = None) -> d
     wanted = OURS if missing else (*OURS, *PEERS)
     results: list[dict[str, Any]] = []
     with running(wanted, {False: Path(sys.executable), True: interpreter()}) as workers:
-        engines, ready = {}, []
+        engines: list[str] = []
+        ready = []
         for name, worker in workers.items():
             try:
-                engines[name] = worker.ask(do="prepare", key_bits=255)["facts"].get("engine", "")
+                facts = worker.ask(do="prepare", key_bits=255)["facts"]
+                engines += [facts["engine"]] if "engine" in facts else []
                 pin(worker, 1)
                 ready.append(worker)
             except WorkerError as error:
@@ -93,7 +96,8 @@ def run(*, peers: bool, quick: bool, on_progress: OnProgress | None = None) -> d
         "rounds": rounds,
         "missing": missing,
         "results": results,
-        "tables": [_contenders(wanted, engines), _times(results, [each.name for each in wanted])],
+        "engines": engines,
+        "tables": [_contenders(wanted), _times(results, [each.name for each in wanted])],
         "targets": judge(results),
     }
 
@@ -117,29 +121,21 @@ def _measured(workers: list[Worker], operation: str, rounds: int, round_s: float
 def judge(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return each target with what was measured, and `met`: True, False, or None where a side is missing."""
     found = {row["operation"]: row["against"] for row in results}
-    judged = []
-    for operation, peer, factor in TARGETS:
-        measured = found[operation].get(peer)
-        met = None if measured is None else measured["ratio"] >= factor
-        what = f"{operation}, native, one core, against {peer}"
-        judged.append({"what": what, "factor": factor, "measured": measured, "met": met})
-    return judged
+    return [
+        target(f"{operation}, native, one core, against {peer}", factor, found[operation].get(peer))
+        for operation, peer, factor in TARGETS
+    ]
 
 
-def _contenders(wanted: tuple[Contender, ...], engines: dict[str, str]) -> dict[str, Any]:
-    rows = [[each.name, each.differs, engines.get(each.name, "")] for each in wanted]
-    return {"title": "contenders", "headers": ["contender", "what differs", "engine"], "rows": rows, "right": []}
+def _contenders(wanted: tuple[Contender, ...]) -> dict[str, Any]:
+    return table("", ("contender", "what differs"), [(each.name, each.differs) for each in wanted], left=2)
 
 
 def _times(results: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
     rows = []
     for row in results:
         times = [f"{row['microseconds'][name]:.3g}" if name in row["microseconds"] else "" for name in names]
-        against = [_spread(row["against"].get(name)) for name in names[1:]]
+        against = [spread(row["against"].get(name)) for name in names[1:]]
         rows.append([OPERATIONS[row["operation"]], *times, *against])
     headers = ["operation", *(f"{name}, µs" for name in names), *(f"× {name}" for name in names[1:])]
-    return {"title": "one core, µs a row, and ratios to native (lowest-highest over rounds)", "headers": headers, "rows": rows}
-
-
-def _spread(measured: dict[str, float] | None) -> str:
-    return "" if measured is None else f"{measured['ratio']:.3g} ({measured['lowest']:.3g}-{measured['highest']:.3g})"
+    return table(f"one core, µs a row, and times of others to native's (lowest-highest over rounds); {CAUTION}", headers, rows)

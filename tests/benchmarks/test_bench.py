@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import alternate, peers
 from benchmarks.alternate import Worker, WorkerError, alternating, pin, ratio
-from benchmarks.paillier import suite, targets
+from benchmarks.paillier import suite, tables, targets
 from sandbox.cli import bench
 from sandbox.cli.main import main
 
@@ -30,9 +30,9 @@ def contenders(table_bytes: int = 1 << 20) -> dict[str, Any]:
 
 
 def test_an_unknown_suite_is_a_usage_error_that_names_those_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "psi"]) == 2
+    assert main(["bench", "pallier"]) == 2
     error = capsys.readouterr().err
-    assert "'psi'" in error
+    assert "'pallier'" in error
     assert "paillier" in error
 
 
@@ -69,10 +69,9 @@ def test_the_command_prints_and_writes_one_document(
         "date": "2026-01-01",
         "machine": host,
         "peer_versions": {"phe": "1.5.0"},
-        "operations": suite.OPERATIONS,
-        "contenders": contenders(),
+        "engines": ["the engine's line"] * 2,
         "missing": [{"name": "HEU OU", "why": "no wheel"}],
-        "results": results,
+        "tables": tables.tables(suite.OPERATIONS, contenders(), results),
         "targets": targets.judge(results, contenders()),
     }
     monkeypatch.setattr(suite, "run", lambda **_: document)

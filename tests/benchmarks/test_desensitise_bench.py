@@ -40,7 +40,7 @@ def test_the_command_prints_the_suites_table(monkeypatch: pytest.MonkeyPatch, ca
     results = rows(0.2, 100.0)
     host = {"processor": "p", "family": "", "cores": 1, "features": [], "load_before": [0], "versions": {}}
     document = {"machine": host, "date": "2026-01-01", "peer_versions": {}, "missing": [{"name": "libffx", "why": "gone"}]}
-    document |= {"tables": [suite._table(results)], "targets": suite.judge(results)}
+    document |= {"engines": [], "tables": [suite._table(results)], "targets": suite.judge(results)}
     monkeypatch.setattr(bench, "_suites", lambda: ["desensitise"])
     monkeypatch.setattr(suite, "run", lambda **_: document)
     assert main(["bench", "desensitise"]) == 0
