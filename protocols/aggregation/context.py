@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from protocols.aggregation.messages import Advertise, GateAdvertise, Openings, Roster
 from protocols.aggregation.params import SumParams
@@ -18,10 +19,19 @@ from protocols.errors import ParameterError
 from protocols.primitives import prf, signing
 from protocols.primitives.prf import length_prefixed
 
+# Fields of an advertisement, and the roster's columns of them.
+_COLUMNS = {
+    "mask_key": "mask_keys",
+    "channel_key": "channel_keys",
+    "seed_commitment": "seed_commitments",
+    "nonce_commitment": "nonce_commitments",
+    "signature": "signatures",
+}
+
 
 def commit(what: str, params: bytes, index: int, secret: bytes) -> bytes:
     """Return a commitment to 32 uniform bytes; their entropy hides them. what: `seed` or `nonce`."""
-    return hashlib.sha256(length_prefixed(b"aggregation/1/commit", what.encode(), params, number(index), secret)).digest()
+    return hashlib.sha256(b"aggregation/1/commit/%b\0%b%b%b" % (what.encode(), params, number(index), secret)).digest()
 
 
 def advertise_statement(index: int, message: Advertise) -> bytes:
@@ -40,18 +50,53 @@ def number(index: int) -> bytes:
     return index.to_bytes(4, "big")
 
 
+class Advertised:
+    """What all who take part have advertised, by roster index; read row by row, since a party needs its neighbours' only."""
+
+    def __init__(self, params: SumParams, digest: bytes, roster: Roster) -> None:
+        if len(roster.parties) < params.threshold:
+            raise ParameterError(
+                f"sent a roster of {len(roster.parties)} parties where {params.threshold} must sign at the end"
+            )
+        if int(roster.parties[-1]) >= len(params.parties):
+            raise ParameterError("sent a roster with a party that the parameters do not have")
+        self.roster = roster
+        self._digest = digest
+        self._rows = {index: row for row, index in enumerate(roster.parties.tolist())}
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._rows
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Advertise:
+        row = self._rows[index]
+        return Advertise(
+            params=self._digest, **{field: getattr(self.roster, column)[row].tobytes() for field, column in _COLUMNS.items()}
+        )
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class RoundContext:
     """One round, named: all that its signatures and keys are bound to. Public.
 
-    advertised: roster index -> what that party advertised, for all who take part. nonces: their openings.
+    digest: of the parameters, the roster, the gate's key and the nonces. nonces: roster index -> opened nonce, of all who take
+    part from here on.
     """
 
     params: SumParams
     digest: bytes
-    advertised: dict[int, Advertise]
+    advertised: Advertised
     nonces: dict[int, bytes]
-    gate_key: bytes
+
+    @property
+    def gate_key(self) -> bytes:
+        """The gate's public key of this round."""
+        return self.advertised.roster.gate_key
 
     def derive(self, secret: bytes, label: str, *parties: int) -> bytes:
         """Return a 32-byte key for one purpose of this round between the given parties, in order. Secret."""
@@ -73,43 +118,23 @@ class RoundContext:
         return length_prefixed(b"aggregation/1/survivors", self.digest, *sets)
 
 
-def read_roster(params: SumParams, digest: bytes, roster: Roster) -> dict[int, Advertise]:
-    """Return what each party advertised, by index; signatures are not looked at. Raises ParameterError for a wrong roster."""
-    if len(roster.parties) < params.threshold:
-        raise ParameterError(f"sent a roster of {len(roster.parties)} parties where {params.threshold} must sign at the end")
-    if int(roster.parties[-1]) >= len(params.parties):
-        raise ParameterError("sent a roster with a party that the parameters do not have")
-    columns = (roster.mask_keys, roster.channel_keys, roster.seed_commitments, roster.nonce_commitments, roster.signatures)
-    names = ("mask_key", "channel_key", "seed_commitment", "nonce_commitment", "signature")
-    return {
-        index: Advertise(params=digest, **{name: column[row].tobytes() for name, column in zip(names, columns, strict=True)})
-        for row, index in enumerate(roster.parties.tolist())
-    }
-
-
-def write_roster(advertised: dict[int, Advertise], gate: GateAdvertise) -> Roster:
+def write_roster(advertised: Mapping[int, Advertise], gate: GateAdvertise) -> Roster:
     """Return the roster of these advertisements."""
     order = sorted(advertised)
 
-    def column(name: str) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-        joined = b"".join(getattr(advertised[index], name) for index in order)
+    def column(field: str) -> npt.NDArray[np.uint8]:
+        joined = b"".join(getattr(advertised[index], field) for index in order)
         return np.frombuffer(joined, dtype=np.uint8).reshape(len(order), -1)
 
     return Roster(
         gate_key=gate.mask_key,
         gate_signature=gate.signature,
         parties=np.array(order, dtype=np.uint32),
-        mask_keys=column("mask_key"),
-        channel_keys=column("channel_key"),
-        seed_commitments=column("seed_commitment"),
-        nonce_commitments=column("nonce_commitment"),
-        signatures=column("signature"),
+        **{name: column(field) for field, name in _COLUMNS.items()},
     )
 
 
-def round_context(
-    params: SumParams, digest: bytes, advertised: dict[int, Advertise], gate_key: bytes, openings: Openings
-) -> RoundContext:
+def round_context(params: SumParams, digest: bytes, advertised: Advertised, openings: Openings) -> RoundContext:
     """Return the round that these advertisements and openings make.
 
     digest: of the parameters. Raises ParameterError for an opening that does not fit, or is missing where the graph needs it.
@@ -117,18 +142,19 @@ def round_context(
     nonces = {index: openings.nonces[row].tobytes() for row, index in enumerate(openings.parties.tolist())}
     if not set(nonces) <= set(advertised) or len(nonces) < params.threshold:
         raise ParameterError("opened nonces of other parties than the roster's, or of too few")
-    if not params.is_complete and set(nonces) != set(advertised):
+    if not params.is_complete and len(nonces) != len(advertised):
         # Leaving some out after all were seen would be a choice between graphs.
         raise ParameterError("left nonces out, although the graph depends on all of them")
+    roster = advertised.roster
+    expected = {index: roster.nonce_commitments[row].tobytes() for row, index in enumerate(roster.parties.tolist())}
     for index, nonce in nonces.items():
-        if commit("nonce", digest, index, nonce) != advertised[index].nonce_commitment:
+        if commit("nonce", digest, index, nonce) != expected[index]:
             raise ParameterError(f"opened a nonce of {params.names[index]} that does not fit its commitment")
-    entries = [
-        length_prefixed(advertise_statement(index, advertised[index]), advertised[index].signature, nonces[index])
-        for index in sorted(nonces)
-    ]
-    whole = hashlib.sha256(length_prefixed(b"aggregation/1/round", digest, gate_key, *entries)).digest()
-    return RoundContext(params, whole, {index: advertised[index] for index in nonces}, nonces, gate_key)
+    columns = [roster.parties, *(getattr(roster, name) for name in _COLUMNS.values()), openings.parties, openings.nonces]
+    parts = (roster.gate_key, roster.gate_signature, *(column.tobytes() for column in columns))
+    return RoundContext(
+        params, hashlib.sha256(length_prefixed(b"aggregation/1/round", digest, *parts)).digest(), advertised, nonces
+    )
 
 
 def check_advertise(params: SumParams, index: int, message: Advertise) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from protocols.aggregation import context as rounds
 from protocols.aggregation.history import SumHistory
 from protocols.aggregation.masking import MaskKeys, from_ring, gate_masks
-from protocols.aggregation.messages import Advertise, Confirmation, GateAdvertise, MaskedSum, Openings, Roster, Survivors
+from protocols.aggregation.messages import Confirmation, GateAdvertise, MaskedSum, Openings, Roster, Survivors
 from protocols.aggregation.params import SumParams
 from protocols.aggregation.party import survivor_sets
 from protocols.errors import MisuseError, PeerError
@@ -68,10 +68,10 @@ class SumGate(Party):
         self._params = params
         self._digest = params.digest()
         self._history = history or SumHistory()
-        self._key, self._secret = prf.generate_box_keypair(rng or OsRng())
-        signature = sign(rounds.gate_statement(self._digest, self._key))
-        self._advertise = GateAdvertise(params=self._digest, mask_key=self._key, signature=signature)
-        self._advertised: dict[int, Advertise] = {}
+        self._key = prf.KeyAgreement((rng or OsRng()).bytes(prf.KEY_BYTES))
+        signature = sign(rounds.gate_statement(self._digest, self._key.public))
+        self._advertise = GateAdvertise(params=self._digest, mask_key=self._key.public, signature=signature)
+        self._advertised: rounds.Advertised | None = None
         self._context: rounds.RoundContext | None = None
         self._kept: frozenset[int] = frozenset()
         self._statement = b""
@@ -93,18 +93,19 @@ class SumGate(Party):
     def on_roster(self, sender: str, roster: Roster) -> Step:
         """Check that our key stands there; keep what the parties advertised."""
         self._require_operator(sender)
-        if (roster.gate_key, roster.gate_signature) != (self._key, self._advertise.signature):
+        if (roster.gate_key, roster.gate_signature) != (self._key.public, self._advertise.signature):
             raise PeerError(sender, f"put another key for {self.name} into the roster")
-        self._advertised = blame(sender, lambda: rounds.read_roster(self._params, self._digest, roster))
+        self._advertised = blame(sender, lambda: rounds.Advertised(self._params, self._digest, roster))
         self.enter("open")
         return Step()
 
     def on_openings(self, sender: str, openings: Openings) -> Step:
         """Fix the round: from here on its digest stands for all keys and nonces."""
         self._require_operator(sender)
-        self._context = blame(
-            sender, lambda: rounds.round_context(self._params, self._digest, self._advertised, self._key, openings)
-        )
+        advertised = self._advertised
+        if advertised is None:
+            raise MisuseError(f"{self.name} has not seen this round's roster")
+        self._context = blame(sender, lambda: rounds.round_context(self._params, self._digest, advertised, openings))
         self.enter("survivors")
         return Step()
 
@@ -134,7 +135,7 @@ class SumGate(Party):
         )
         for index in sorted(self._kept):
             blame(sender, lambda index=index: rounds.check_advertise(self._params, index, context.advertised[index]))  # type: ignore[misc]
-        self._masks = blame(sender, lambda: gate_masks(context, self._kept, self._secret))
+        self._masks = blame(sender, lambda: gate_masks(context, self._kept, self._key))
         self._sum = np.empty(self._params.length, dtype=ring_dtype(self._params.ring_bits))
         self.enter("sum")
         return Step()

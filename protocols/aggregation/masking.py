@@ -28,10 +28,11 @@ class MaskKeys:
 
 def party_masks(context: RoundContext, index: int, neighbours: Collection[int], secrets: RoundSecrets) -> MaskKeys:
     """Return the masks of one party: its own, the gate's, and one with each neighbour that dealt shares."""
-    gate = context.derive(prf.exchange(secrets.channel.scalar, context.gate_key), "gate-mask", index)
+    gate = context.derive(secrets.channel.exchange(context.gate_key), "gate-mask", index)
+    own = prf.KeyAgreement(secrets.mask)
     plus, minus = [self_mask(context, index, secrets.seed), gate], list[bytes]()
     for neighbour in sorted(neighbours):
-        key = pair_mask(context, index, neighbour, secrets.mask.scalar)
+        key = pair_mask(context, index, neighbour, own)
         (plus if index < neighbour else minus).append(key)
     return MaskKeys(tuple(plus), tuple(minus))
 
@@ -41,9 +42,9 @@ def self_mask(context: RoundContext, index: int, seed: bytes) -> bytes:
     return context.derive(seed, "self-mask", index)
 
 
-def pair_mask(context: RoundContext, index: int, neighbour: int, mask_secret: bytes) -> bytes:
+def pair_mask(context: RoundContext, index: int, neighbour: int, own: prf.KeyAgreement) -> bytes:
     """Return the key that two neighbours share, from either one's secret; the one of lower index adds, the other subtracts."""
-    shared = prf.exchange(mask_secret, context.advertised[neighbour].mask_key)
+    shared = own.exchange(context.advertised[neighbour].mask_key)
     return context.derive(shared, "pair-mask", min(index, neighbour), max(index, neighbour))
 
 
@@ -60,17 +61,18 @@ def masks_to_remove(
     """
     plus, minus = list[bytes](), [self_mask(context, index, seeds[index]) for index in sorted(kept)]
     for dropped, secret in sorted(mask_secrets.items()):
+        own = prf.KeyAgreement(secret)
         for neighbour in sorted(neighbours[dropped] & set(kept)):
-            key = pair_mask(context, dropped, neighbour, secret)
+            key = pair_mask(context, dropped, neighbour, own)
             (minus if neighbour < dropped else plus).append(key)
     return MaskKeys(tuple(plus), tuple(minus))
 
 
-def gate_masks(context: RoundContext, kept: Iterable[int], gate_secret: prf.BoxSecret) -> MaskKeys:
+def gate_masks(context: RoundContext, kept: Iterable[int], gate_key: prf.KeyAgreement) -> MaskKeys:
     """Return the keystreams that the gate takes away: one for each party in the sum."""
     keys = []
     for index in sorted(kept):
-        shared = prf.exchange(gate_secret.scalar, context.advertised[index].channel_key)
+        shared = gate_key.exchange(context.advertised[index].channel_key)
         keys.append(context.derive(shared, "gate-mask", index))
     return MaskKeys((), tuple(keys))
 

@@ -78,6 +78,7 @@ class SumOperator(Party):
         self._gate: GateAdvertise | None = None
         self._advertised: dict[int, Advertise] = {}
         self._nonces: dict[int, bytes] = {}
+        self._roster: rounds.Advertised | None = None
         self._context: rounds.RoundContext | None = None
         self._neighbours: dict[int, frozenset[int]] = {}
         self._boxes: dict[int, Shares] = {}
@@ -208,6 +209,7 @@ class SumOperator(Party):
         if self._gate is None:
             raise MisuseError("the gate has not advertised")
         roster = rounds.write_roster(self._advertised, self._gate)
+        self._roster = rounds.Advertised(self._params, self._digest, roster)
         self._expect("open", self._advertised)
         return Step(sends=self._to_all(roster, self._advertised, with_gate=True))
 
@@ -216,8 +218,9 @@ class SumOperator(Party):
         order = sorted(self._nonces)
         nonces = np.frombuffer(b"".join(self._nonces[index] for index in order), dtype=np.uint8).reshape(len(order), -1)
         openings = Openings(parties=np.array(order, dtype=np.uint32), nonces=nonces)
-        gate_key = self._gate.mask_key if self._gate else b""
-        self._context = rounds.round_context(self._params, self._digest, self._advertised, gate_key, openings)
+        if self._roster is None:
+            raise MisuseError("the round has no roster yet")
+        self._context = rounds.round_context(self._params, self._digest, self._roster, openings)
         graph = Graph(self._params, self._nonces)
         self._neighbours = {index: graph.neighbours(index) & set(order) for index in order}
         self._expect("share", order)

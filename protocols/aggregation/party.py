@@ -76,8 +76,7 @@ class SumParty(Party):
         self._sign = sign
         self._rng = rng or OsRng()
         self._advertise, self._secrets = _fresh_keys(self._digest, self._index, sign, self._rng)
-        self._advertised: dict[int, Advertise] = {}
-        self._gate_key = b""
+        self._advertised: rounds.Advertised | None = None
         self._context: rounds.RoundContext | None = None
         self._neighbours: frozenset[int] = frozenset()
         self._pairs: dict[int, sharing.SharePair] = {}
@@ -99,22 +98,22 @@ class SumParty(Party):
     def on_roster(self, sender: str, roster: Roster) -> Step:
         """Check that we stand there as we spoke and that the gate's key is the gate's; open the nonce."""
         self._require_operator(sender)
-        self._advertised = blame(sender, lambda: rounds.read_roster(self._params, self._digest, roster))
-        if self._advertised.get(self._index) != self._advertise:
+        advertised = blame(sender, lambda: rounds.Advertised(self._params, self._digest, roster))
+        if self._index not in advertised or advertised[self._index] != self._advertise:
             raise PeerError(sender, f"left {self.name} out of the roster, or put other keys there")
         statement = rounds.gate_statement(self._digest, roster.gate_key)
         blame(sender, lambda: signing.verify(self._params.gate.key_bytes, statement, roster.gate_signature))
-        self._gate_key = roster.gate_key
+        self._advertised = advertised
         self.enter("open")
         return self._tell(Opening(nonce=self._secrets.nonce))
 
     def on_openings(self, sender: str, openings: Openings) -> Step:
         """Derive the graph, check the neighbours' identities, and share the seed and the mask key out among them."""
         self._require_operator(sender)
-        context = blame(
-            sender,
-            lambda: rounds.round_context(self._params, self._digest, self._advertised, self._gate_key, openings),
-        )
+        advertised = self._advertised
+        if advertised is None:
+            raise MisuseError(f"{self.name} has not seen this round's roster")
+        context = blame(sender, lambda: rounds.round_context(self._params, self._digest, advertised, openings))
         if context.nonces.get(self._index) != self._secrets.nonce:
             raise PeerError(sender, f"left {self.name} out of the openings, or opened another nonce")
         self._neighbours = Graph(self._params, context.nonces).neighbours(self._index) & set(context.nonces)
@@ -217,13 +216,12 @@ def survivor_sets(message: Survivors) -> tuple[frozenset[int], frozenset[int]]:
 
 
 def _fresh_keys(digest: bytes, index: int, sign: signing.Sign, rng: Rng) -> tuple[Advertise, sharing.RoundSecrets]:
-    mask_key, mask = prf.generate_box_keypair(rng)
-    channel_key, channel = prf.generate_box_keypair(rng)
+    mask, channel = rng.bytes(prf.KEY_BYTES), prf.KeyAgreement(rng.bytes(prf.KEY_BYTES))
     secrets = sharing.RoundSecrets(mask=mask, channel=channel, seed=rng.bytes(32), nonce=rng.bytes(32))
     unsigned = Advertise(
         params=digest,
-        mask_key=mask_key,
-        channel_key=channel_key,
+        mask_key=prf.KeyAgreement(mask).public,
+        channel_key=channel.public,
         seed_commitment=rounds.commit("seed", digest, index, secrets.seed),
         nonce_commitment=rounds.commit("nonce", digest, index, secrets.nonce),
         signature=bytes(signing.SIGNATURE_BYTES),

@@ -17,21 +17,22 @@ from protocols.primitives.shamir import SHARE_BYTES
 
 # A box's key is derived for one dealer, recipient and round, and seals one message.
 _NONCE = bytes(12)
-_BASE_POINT = b"\x09" + bytes(31)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RoundSecrets:
     """A party's secrets of one round, all fresh, none used again. Never sent, never printed.
 
-    mask: X25519 scalar of the pair masks, shared out. channel: X25519 scalar of boxes and of the gate's mask, never shared.
-    seed: of the self-mask, shared out. nonce: for the graph, public once all are committed.
+    mask: X25519 scalar of the pair masks, shared out. channel: X25519 key of boxes and of the gate's mask, never shared.
+    seed: of the self-mask, shared out. nonce: for the graph, public once all are committed. links: what the channel key
+    has agreed on with each neighbour, by roster index.
     """
 
-    mask: prf.BoxSecret
-    channel: prf.BoxSecret
+    mask: bytes
+    channel: prf.KeyAgreement
     seed: bytes
     nonce: bytes
+    links: dict[int, bytes] = dataclasses.field(default_factory=dict)
 
     def __repr__(self) -> str:
         return "RoundSecrets(<redacted>)"
@@ -58,7 +59,7 @@ def deal(
     order = sorted(recipients)
     points = [index + 1 for index in order]
     seeds = shamir.share(secrets.seed, context.params.shares, points, rng)
-    keys = shamir.share(secrets.mask.scalar, context.params.shares, points, rng)
+    keys = shamir.share(secrets.mask, context.params.shares, points, rng)
     boxes = {}
     for recipient, seed, key in zip(order, seeds, keys, strict=True):
         seed_salt, key_salt = rng.bytes(SALT_BYTES), rng.bytes(SALT_BYTES)
@@ -139,12 +140,13 @@ def recover(context: RoundContext, kind: str, dealer: int, shares: Mapping[int, 
     if kind == "seed":
         holds = commit("seed", advertised.params, dealer, secret) == advertised.seed_commitment
     else:
-        holds = prf.exchange(secret, _BASE_POINT) == advertised.mask_key
+        holds = prf.KeyAgreement(secret).public == advertised.mask_key
     if not holds:
         raise ParameterError(f"the shares of {context.params.names[dealer]} do not meet in what it committed to")
     return secret
 
 
 def _box_key(context: RoundContext, secrets: RoundSecrets, peer: int, dealer: int, recipient: int) -> bytes:
-    shared = prf.exchange(secrets.channel.scalar, context.advertised[peer].channel_key)
-    return context.derive(shared, "share-box", dealer, recipient)
+    if peer not in secrets.links:
+        secrets.links[peer] = secrets.channel.exchange(context.advertised[peer].channel_key)
+    return context.derive(secrets.links[peer], "share-box", dealer, recipient)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import tracemalloc
 from collections import defaultdict
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support import families
 
 from protocols import aggregation
 from protocols.aggregation.local import finishes
 from protocols.aggregation.messages import MaskedInput, Reveal, Survivors
+from protocols.aggregation.uploads import Uploads
 from protocols.errors import PartiesLost
 from protocols.local import run_local
 from protocols.wire import decode_frame
@@ -138,3 +143,126 @@ def test_every_schedule_of_dropouts_gives_the_exact_sum_or_names_the_lost(partie
             done += 1
     assert lost
     assert done > 1 or parties == 3
+
+
+@st.composite
+def rounds(draw: st.DrawFn) -> dict[str, Any]:
+    """Some parties, some of whom drop, a ring, a vector longer or shorter than a chunk, values up to the bound."""
+    parties = draw(st.integers(3, 9))
+    threshold = draw(st.none() | st.integers(max(3, parties // 2 + 1), parties))
+    length = draw(st.integers(1, 50))
+    # 2^31 and 2^63: the largest bounds that leave room in either ring.
+    most = draw(st.sampled_from([1, 1000, (2**31 - 1) // parties, (2**63 - 1) // parties]))
+    seed = draw(st.integers(0, 2**32))
+    drops = draw(st.dictionaries(st.integers(0, parties - 1), st.sampled_from(STEPS), max_size=3))
+    return {"parties": parties, "threshold": threshold, "length": length, "bound": most, "seed": seed, "drops": drops}
+
+
+@settings(max_examples=40, deadline=None)
+@given(case=rounds())
+def test_any_sum_is_exact_in_either_ring(case: dict[str, Any]) -> None:
+    n, bound = case["parties"], case["bound"]
+    source = np.random.default_rng(case["seed"])
+    edges = np.array([bound, -bound, 0])
+    values = {
+        f"p{index}": np.where(
+            source.random(case["length"]) < 0.5,
+            source.choice(edges, case["length"]),
+            source.integers(-bound, bound, case["length"], endpoint=True),
+        )
+        for index in range(n)
+    }
+    drops = {f"p{index}": step for index, step in case["drops"].items() if index < n}
+    params = families.sum_params(n, length=case["length"], bound=bound, threshold=case["threshold"])
+    assert params.ring_bits == (32 if n * bound < 2**31 else 64)
+    expected = expected_survivors(n, drops, params.threshold, params.shares)
+    roles = families.sum_roles(params, values)
+
+    def silent(sender: str, message: Any) -> bool:
+        return sender in drops and finishes(params, drops[sender], message)  # type: ignore[arg-type]
+
+    if expected is None:
+        with pytest.raises(PartiesLost):
+            run_local(roles, falls_silent=silent)
+        return
+    result = run_local(roles, falls_silent=silent)["gate"]
+    assert list(result.survivors) == expected
+    exact = [sum(int(values[name][at]) for name in expected) for at in range(case["length"])]
+    assert result.values.tolist() == exact
+
+
+@pytest.mark.parametrize("drops", [{}, {"p3": "share", "p9": "share", "p20": "masked_input", "p31": "consistency"}])
+def test_sums_over_a_regular_graph_are_exact(drops: dict[str, str]) -> None:
+    result, params = run(50, drops, dropout=0.1, corruption=0.1)
+    assert (params.neighbours, params.shares) == (12, 6)
+    assert set(drops) & set(result.survivors) == {name for name, step in drops.items() if step in STEPS[2:]}
+
+
+def test_more_drops_than_a_regular_graph_is_made_for_end_the_round_and_are_named() -> None:
+    drops = {f"p{index}": "share" for index in range(17)}
+    params = families.sum_params(50)
+    assert len(drops) > 50 - params.threshold
+    with pytest.raises(PartiesLost, match="33 of 50 remain where 34 are needed") as caught:
+        run(50, drops)
+    assert set(caught.value.names) == set(drops)
+
+
+@pytest.mark.parametrize("parties_at_once", [1, 2])
+def test_a_party_that_drops_amid_its_vector_leaves_no_trace(parties_at_once: int) -> None:
+    params = families.sum_params(5, length=100)
+    vectors = vectors_of(5, length=100)
+    sent = [0]
+
+    def silent(sender: str, message: Any) -> bool:
+        sent[0] += sender == "p2" and isinstance(message, MaskedInput)
+        return sender == "p2" and sent[0] == 3
+
+    roles = families.sum_roles(params, vectors)
+    roles["operator"] = aggregation.SumOperator("operator", params, buffer_bytes=parties_at_once * 400)
+    arriving: list[str] = []
+
+    def watch(sender: str, _: str, frame: bytes) -> None:
+        message = decode_frame(frame)[1]
+        if isinstance(message, MaskedInput):
+            arriving.append(sender)
+            unfinished = {name for name in arriving if arriving.count(name) < (3 if name == "p2" else 7)}
+            assert len(unfinished) <= parties_at_once
+
+    outputs = run_local(roles, falls_silent=silent, on_frame=watch)
+    assert outputs["gate"].survivors == ("p0", "p1", "p3", "p4")
+    assert outputs["operator"].dropped == {"p2": "masked_input"}
+    np.testing.assert_array_equal(outputs["gate"].values, sum(vectors[name] for name in outputs["gate"].survivors))
+
+
+def test_the_operator_keeps_one_sum_however_many_parties_send() -> None:
+    length, words = 1 << 12, 1 << 8
+    params = families.sum_params(12, length=length, chunk_words=words)
+    vectors = vectors_of(12, length=length)
+    uploads = Uploads(params, buffer_bytes=2 * 4 * length)
+    assert uploads.places == 2
+    chunk = np.zeros((words, 4), dtype=np.uint8)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for index in range(12):
+            for first in range(0, length, words):
+                uploads.take(index, MaskedInput(first=first, words=chunk))
+        assert tracemalloc.get_traced_memory()[1] - before < 2 * 4 * length
+    finally:
+        tracemalloc.stop()
+    roles = families.sum_roles(params, vectors)
+    roles["operator"] = aggregation.SumOperator("operator", params, buffer_bytes=2 * 4 * length)
+    np.testing.assert_array_equal(run_local(roles)["gate"].values, sum(vectors.values()))
+
+
+def test_unmasking_in_threads_gives_the_same_sum() -> None:
+    vectors = vectors_of(6, length=(1 << 18) + 100)
+    drops: Any = {"p1": "share"}
+    with ThreadPoolExecutor(2) as pool:
+        result = aggregation.secure_sum(vectors, dropped_after=drops, mapper=pool.map)
+    np.testing.assert_array_equal(result.values, sum(vectors[name] for name in result.survivors))
+
+
+def test_names_do_not_collide_with_the_services() -> None:
+    vectors = {name: np.array([1]) for name in ("operator", "gate", "x")}
+    assert aggregation.secure_sum(vectors).survivors == ("operator", "gate", "x")
