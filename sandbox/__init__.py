@@ -46,6 +46,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "learn":
+        return importlib.import_module("sandbox.learn")
     if name not in _HOMES:
         raise AttributeError(f"module 'sandbox' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,48 @@
+"""Learning: scikit-learn estimators that are fitted through secure aggregation. Needs the extra `learn`.
+
+Names load on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sandbox.learn.clusters import SecureKMeans
+    from sandbox.learn.components import SecurePCA
+    from sandbox.learn.linear import SecureLinearRegression, SecureRidge
+    from sandbox.learn.logistic import SecureLogisticRegression
+    from sandbox.learn.record import ModelRecord, ModelRules
+    from sandbox.learn.scaling import SecureStandardScaler
+
+_HOMES = {
+    "ModelRecord": "sandbox.learn.record",
+    "ModelRules": "sandbox.learn.record",
+    "SecureKMeans": "sandbox.learn.clusters",
+    "SecureLinearRegression": "sandbox.learn.linear",
+    "SecureLogisticRegression": "sandbox.learn.logistic",
+    "SecurePCA": "sandbox.learn.components",
+    "SecureRidge": "sandbox.learn.linear",
+    "SecureStandardScaler": "sandbox.learn.scaling",
+}
+__all__ = [
+    "ModelRecord",
+    "ModelRules",
+    "SecureKMeans",
+    "SecureLinearRegression",
+    "SecureLogisticRegression",
+    "SecurePCA",
+    "SecureRidge",
+    "SecureStandardScaler",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sandbox.learn' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,107 @@
+"""What all estimators share: parts from rows, bounds, rounds, and the record of the fit."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, check_X_y, validate_data
+
+from sandbox.errors import UsageError
+from sandbox.learn.parts import Part, Scale, scale_of, split
+from sandbox.learn.record import ModelRecord, ModelRules
+from sandbox.learn.rounds import Rounds
+
+
+class SecureEstimator(BaseEstimator):
+    """Base of the estimators: `fit` cuts the rows into `parties` parts, `fit_parts` takes each party's own.
+
+    Attributes after fitting: record_ (ModelRecord), n_features_in_.
+    """
+
+    parties: int
+    bounds: object
+    clip: bool
+    rules: ModelRules | None
+    threshold: int | None
+    dropped_after: dict[int, dict[str, str]] | None
+
+    @abstractmethod
+    def _learn(self, parts: tuple[Part, ...], rounds: Rounds, scale: Scale) -> None:
+        """Run the rounds and set the fitted attributes."""
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit on rows that lie in this process, cut into `parties` parts of nearly equal length.
+
+        X: (rows, features). y: (rows,), where the estimator needs it. Raises Withheld where the rules are not kept.
+        """
+        X, y = self._validated(X, y)
+        return self._fit(split(X, y, self.parties))
+
+    def fit_parts(self, parts: Sequence[Any]) -> Self:
+        """Fit on each party's rows: [(X1, y1), (X2, y2), …], or [X1, X2, …] where there is no target.
+
+        Raises UsageError for parts of different widths, Withheld where the rules are not kept.
+        """
+        named = []
+        for index, part in enumerate(parts, start=1):
+            X, y = part if isinstance(part, tuple) else (part, None)
+            X, y = self._checked(X, y, f"part {index}")
+            named.append(Part(name=f"p{index}", X=X, y=y))
+        widths = sorted({part.X.shape[1] for part in named})
+        if len(widths) != 1:
+            raise UsageError(f"parts have one set of columns; these have {', '.join(map(str, widths)) or 'none'}")
+        self._prepare_target([part.y for part in named])
+        names = getattr(_features(parts[0]), "columns", None)
+        if names is not None:
+            self.feature_names_in_ = np.asarray(names, dtype=object)
+        self.n_features_in_ = widths[0]
+        return self._fit(tuple(named))
+
+    def _fit(self, parts: tuple[Part, ...]) -> Self:
+        rules = self.rules or ModelRules()
+        scale = scale_of(self.bounds, [part.X for part in parts], clip=self.clip, what="X")
+        rounds = Rounds(parts, rules, threshold=self.threshold, drops=self.dropped_after)
+        self._learn(parts, rounds, scale)
+        self.record_ = ModelRecord(
+            estimator=type(self).__name__,
+            parameters=repr(self),
+            rules=rules,
+            bounds="declared" if scale.declared else "from the data",
+            rounds=tuple(rounds.rounds),
+            findings=tuple(rounds.findings),
+        )
+        return self
+
+    def _needs_target(self) -> bool:
+        return bool(self.__sklearn_tags__().target_tags.required)
+
+    def _validated(self, X: Any, y: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any] | None]:
+        minimum = max(2, self.parties)
+        if not self._needs_target():
+            return validate_data(self, X, dtype=np.float64, ensure_min_samples=minimum), None
+        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=self._numeric_target(), ensure_min_samples=minimum)
+        self._prepare_target([y])
+        return X, y
+
+    def _checked(self, X: Any, y: Any, what: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any] | None]:
+        if not self._needs_target():
+            return check_array(X, dtype=np.float64, input_name=what), None
+        if y is None:
+            raise UsageError(f"{what} has no target: give (X, y)")
+        X, y = check_X_y(X, y, dtype=np.float64, y_numeric=self._numeric_target())
+        return X, y
+
+    def _numeric_target(self) -> bool:
+        return False
+
+    def _prepare_target(self, targets: Sequence[npt.NDArray[Any] | None]) -> None:
+        """Learn what must be public about the target before the first round: its classes, where it has any."""
+
+
+def _features(part: Any) -> Any:
+    return part[0] if isinstance(part, tuple) else part

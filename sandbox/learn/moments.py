@@ -1,0 +1,49 @@
+"""Exact second moments in one round: counts, sums and products of columns as integers, centred without any rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sandbox.learn.parts import Part
+from sandbox.learn.rounds import Rounds, encode
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moments:
+    """Of columns in [−1, 1]. rows: N. mean: (columns,). scatter: (columns, columns), Σ (u − ū)(u − ū)ᵀ."""
+
+    rows: int
+    mean: Floats
+    scatter: Floats
+    raw: Floats
+
+
+def second_moments(rounds: Rounds, columns: Callable[[Part], Floats], width: int) -> Moments:
+    """Sum the columns and their products over all parties: one round of width + width·(width + 1)/2 numbers.
+
+    Numbers are rounded once, to b = ⌊(62 − log2(parties·rows))/2⌋ bits after the point; from there on everything is exact.
+    """
+    bits = rounds.scale_bits(products=2)
+    upper = np.triu_indices(width)
+
+    def vector(part: Part) -> npt.NDArray[np.int64]:
+        integers = encode(columns(part), bits)
+        return np.concatenate([integers.sum(axis=0), (integers.T @ integers)[upper]])
+
+    total = rounds.sum("sums and products", vector)
+    sums = [int(number) for number in total[:width]]
+    products = [int(number) for number in total[width:]]
+    rows = rounds.rows
+    scatter, raw = np.empty((width, width)), np.empty((width, width))
+    for i, j, product in zip(*upper, products, strict=True):
+        centred = rows * product - sums[i] * sums[j]
+        scatter[i, j] = scatter[j, i] = centred / (rows << 2 * bits)
+        raw[i, j] = raw[j, i] = product / (1 << 2 * bits)
+    mean = np.array([number / (rows << bits) for number in sums])
+    return Moments(rows=rows, mean=mean, scatter=scatter, raw=raw)
