@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array, check_X_y, validate_data
 from sandbox.errors import UsageError
 from sandbox.learn.parts import Part, Scale, scale_of, split
 from sandbox.learn.record import ModelRecord, ModelRules
-from sandbox.learn.rounds import Rounds
+from sandbox.learn.rounds import Drops, Rounds
 
 
 class SecureEstimator(BaseEstimator):
@@ -28,7 +28,7 @@ class SecureEstimator(BaseEstimator):
     clip: bool
     rules: ModelRules | None
     threshold: int | None
-    dropped_after: dict[int, dict[str, str]] | None
+    dropped_after: Drops | None
 
     @abstractmethod
     def _learn(self, parts: tuple[Part, ...], rounds: Rounds, scale: Scale) -> None:

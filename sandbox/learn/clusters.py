@@ -15,7 +15,7 @@ from sandbox.learn.base import SecureEstimator
 from sandbox.learn.moments import second_moments
 from sandbox.learn.parts import Part, Scale
 from sandbox.learn.record import ModelRules
-from sandbox.learn.rounds import Rounds, encode
+from sandbox.learn.rounds import Drops, Rounds, encode
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,7 +42,7 @@ class SecureKMeans(ClusterMixin, TransformerMixin, SecureEstimator):
         clip: bool = False,
         rules: ModelRules | None = None,
         threshold: int | None = None,
-        dropped_after: dict[int, dict[str, str]] | None = None,
+        dropped_after: Drops | None = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.init = init

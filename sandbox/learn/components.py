@@ -14,7 +14,7 @@ from sandbox.learn.base import SecureEstimator
 from sandbox.learn.moments import second_moments
 from sandbox.learn.parts import Part, Scale
 from sandbox.learn.record import ModelRules
-from sandbox.learn.rounds import Rounds
+from sandbox.learn.rounds import Drops, Rounds
 
 
 class SecurePCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SecureEstimator):
@@ -34,7 +34,7 @@ class SecurePCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SecureEstimat
         clip: bool = False,
         rules: ModelRules | None = None,
         threshold: int | None = None,
-        dropped_after: dict[int, dict[str, str]] | None = None,
+        dropped_after: Drops | None = None,
     ) -> None:
         self.n_components = n_components
         self.parties = parties

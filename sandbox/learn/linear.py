@@ -13,7 +13,7 @@ from sandbox.learn.base import SecureEstimator
 from sandbox.learn.moments import Moments, second_moments
 from sandbox.learn.parts import Part, Scale, scale_of
 from sandbox.learn.record import ModelRules
-from sandbox.learn.rounds import Rounds
+from sandbox.learn.rounds import Drops, Rounds
 
 
 class SecureLinearRegression(RegressorMixin, SecureEstimator):
@@ -36,7 +36,7 @@ class SecureLinearRegression(RegressorMixin, SecureEstimator):
         clip: bool = False,
         rules: ModelRules | None = None,
         threshold: int | None = None,
-        dropped_after: dict[int, dict[str, str]] | None = None,
+        dropped_after: Drops | None = None,
     ) -> None:
         self.parties = parties
         self.fit_intercept = fit_intercept
@@ -97,7 +97,7 @@ class SecureRidge(SecureLinearRegression):
         clip: bool = False,
         rules: ModelRules | None = None,
         threshold: int | None = None,
-        dropped_after: dict[int, dict[str, str]] | None = None,
+        dropped_after: Drops | None = None,
     ) -> None:
         super().__init__(
             parties=parties,

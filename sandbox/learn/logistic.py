@@ -18,7 +18,7 @@ from sandbox.errors import UsageError
 from sandbox.learn.base import SecureEstimator
 from sandbox.learn.parts import Part, Scale
 from sandbox.learn.record import ModelRules
-from sandbox.learn.rounds import Rounds, encode
+from sandbox.learn.rounds import Drops, Rounds, encode
 
 Floats = npt.NDArray[np.float64]
 OVERSHOT = 1e-9
@@ -54,7 +54,7 @@ class SecureLogisticRegression(ClassifierMixin, SecureEstimator):
         clip: bool = False,
         rules: ModelRules | None = None,
         threshold: int | None = None,
-        dropped_after: dict[int, dict[str, str]] | None = None,
+        dropped_after: Drops | None = None,
     ) -> None:
         self.C = C
         self.tol = tol

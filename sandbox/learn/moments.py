@@ -27,7 +27,7 @@ class Moments:
 def second_moments(rounds: Rounds, columns: Callable[[Part], Floats], width: int) -> Moments:
     """Sum the columns and their products over all parties: one round of width + width·(width + 1)/2 numbers.
 
-    Numbers are rounded once, to b = ⌊(62 − log2(parties·rows))/2⌋ bits after the point; from there on everything is exact.
+    Numbers are rounded once, to b = ⌊(63 − log2(parties·rows))/2⌋ bits after the point; from there on everything is exact.
     """
     bits = rounds.scale_bits(products=2)
     upper = np.triu_indices(width)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal as OneOf
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,8 @@ from sandbox.learn.parts import Part
 from sandbox.learn.record import ModelRules, Round
 from sandbox.model.decision import Finding
 
-Drops = Mapping[int, Mapping[str, str]]
+Step = OneOf["advertise", "share", "masked_input", "consistency"]
+Drops = Mapping[int, Mapping[str, Step]]
 Integers = npt.NDArray[np.int64]
 SUM_LIMIT = (1 << 63) - 1
 FLOAT_BITS = 52
@@ -54,13 +56,13 @@ class Rounds:
         drops = {name: step for name, step in self._drops.get(number, {}).items() if name in self._parts}
         values, survivors = secure_sum(vectors, self._threshold, drops)
         before = tuple(self._parts)
-        self._parts = {name: self._parts[name] for name in before if name in survivors}
+        self._parts = {name: self._parts[name] for name in survivors if name not in drops}
         done = Round(
             number=number,
             statistic=statistic,
             length=len(values),
             parties=before,
-            survivors=tuple(self._parts),
+            survivors=survivors,
             rows=int(values[0]),
         )
         self._judge(done)
@@ -99,10 +101,10 @@ def encode(values: npt.NDArray[np.float64], bits: int) -> Integers:
 
 
 def secure_sum(
-    vectors: Mapping[str, Integers], threshold: int | None, drops: Mapping[str, str]
+    vectors: Mapping[str, Integers], threshold: int | None, drops: Mapping[str, Step]
 ) -> tuple[Integers, tuple[str, ...]]:
     """Return the sum and the survivors of one round of `protocols.aggregation`."""
-    from protocols import aggregation
+    from protocols.aggregation import secure_sum as one_round
 
-    result = aggregation.secure_sum(vectors, threshold=threshold, dropped_after=drops)
+    result = one_round(vectors, threshold=threshold, dropped_after=drops)
     return result.values, tuple(result.survivors)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sandbox.learn.base import SecureEstimator
 from sandbox.learn.parts import Part, Scale
 from sandbox.learn.record import ModelRules
-from sandbox.learn.rounds import Rounds, encode
+from sandbox.learn.rounds import Drops, Rounds, encode
 
 
 class SecureStandardScaler(OneToOneFeatureMixin, TransformerMixin, SecureEstimator):
@@ -29,7 +29,7 @@ class SecureStandardScaler(OneToOneFeatureMixin, TransformerMixin, SecureEstimat
         clip: bool = False,
         rules: ModelRules | None = None,
         threshold: int | None = None,
-        dropped_after: dict[int, dict[str, str]] | None = None,
+        dropped_after: Drops | None = None,
     ) -> None:
         self.parties = parties
         self.bounds = bounds
