@@ -70,7 +70,7 @@ class Ours(serving.Contender):
 
     def add(self, count: int) -> Callable[[], object]:
         left, right = self._rows(count), self._rows(count)
-        return lambda: left + right
+        return lambda: left.add(right, mapper=self.mapper)
 
     def sum(self, count: int) -> Callable[[], object]:
         rows = self._rows(count)
@@ -78,7 +78,7 @@ class Ours(serving.Contender):
 
     def multiply(self, count: int) -> Callable[[], object]:
         rows, factors = self._rows(count), np.array(serving.weights(count, serving.SMALL_BITS))
-        return lambda: rows * factors
+        return lambda: rows.multiply(factors, mapper=self.mapper)
 
     def dot(self, count: int) -> Callable[[], object]:
         rows, factors = self._rows(count), np.array(serving.weights(count, serving.VALUE_BITS))

@@ -117,41 +117,58 @@ class EncryptedArray:
         return self._result(np.ascontiguousarray(self._rows[key]), self._layout)
 
     def __add__(self, other: Any) -> EncryptedArray:
-        if isinstance(other, EncryptedArray):
-            self._check_key(other)
-            layout = self._layout.added(other._layout, self._public_key.n)
-            return self._result(self._multiplied(other._rows), layout)
-        integers, plain = self._layout.plain(one_dimensional(other))
-        layout = self._layout.added(plain, self._public_key.n)
-        n = self._public_key.n
-        return self._result(self._multiplied(to_limbs([x % n * n + 1 for x in integers], self._ring.limbs)), layout)
+        return self.add(other)
 
     __radd__ = __add__
 
+    def add(self, other: Any, *, mapper: Mapper = map) -> EncryptedArray:
+        """Return self + other, with chunks of rows run by the mapper."""
+        if isinstance(other, EncryptedArray):
+            self._check_key(other)
+            layout = self._layout.added(other._layout, self._public_key.n)
+            return self._result(self._multiplied(other._rows, mapper), layout)
+        integers, plain = self._layout.plain(one_dimensional(other))
+        layout = self._layout.added(plain, self._public_key.n)
+        n = self._public_key.n
+        rows = to_limbs([x % n * n + 1 for x in integers], self._ring.limbs)
+        return self._result(self._multiplied(rows, mapper), layout)
+
+    def negate(self, *, mapper: Mapper = map) -> EncryptedArray:
+        """Return -self, with chunks of rows run by the mapper."""
+        return self._result(ciphertexts.invert(self._ring, self._rows, mapper), self._layout)
+
     def __neg__(self) -> EncryptedArray:
-        return self._result(self._ring.invert(self._rows), self._layout)
+        return self.negate()
 
     def __sub__(self, other: Any) -> EncryptedArray:
+        return self.subtract(other)
+
+    def subtract(self, other: Any, *, mapper: Mapper = map) -> EncryptedArray:
+        """Return self - other, with chunks of rows run by the mapper."""
         if isinstance(other, EncryptedArray):
             self._check_key(other)
             self._layout.added(other._layout, self._public_key.n)
-            return self + -other
-        return self + [-number for number in _objects(one_dimensional(other))]
+            return self.add(other.negate(mapper=mapper), mapper=mapper)
+        return self.add([-number for number in _objects(one_dimensional(other))], mapper=mapper)
 
     def __rsub__(self, other: Any) -> EncryptedArray:
         result: EncryptedArray = -self + other
         return result
 
     def __mul__(self, other: Any) -> EncryptedArray:
+        return self.multiply(other)
+
+    __rmul__ = __mul__
+
+    def multiply(self, other: Any, *, mapper: Mapper = map) -> EncryptedArray:
+        """Return each row times its plain integer, or all times one, with chunks of rows run by the mapper."""
         if isinstance(other, EncryptedArray):
             raise ParameterError("Paillier cannot multiply two ciphertexts: one factor must be plain")
         weights = Weights(one_dimensional(other))
         if len(weights.shape) != 1 or weights.shape[0] not in (1, len(self)):
             raise ParameterError(f"weights of shape {weights.shape} do not fit {len(self)} rows")
         layout = self._layout.weighted(weights.largest, self._public_key.n)
-        return self._result(ciphertexts.power(self._ring, self._rows, weights), layout)
-
-    __rmul__ = __mul__
+        return self._result(ciphertexts.power(self._ring, self._rows, weights, mapper), layout)
 
     def __matmul__(self, weights: Any) -> EncryptedArray:
         """Return the dot product with (n,) weights, one row, or with each column of (n, k) weights, k rows."""
@@ -309,11 +326,11 @@ class EncryptedArray:
         if other._public_key != self._public_key:
             raise ParameterError("the arrays are under different keys")
 
-    def _multiplied(self, other: Limbs) -> Limbs:
+    def _multiplied(self, other: Limbs, mapper: Mapper) -> Limbs:
         if len(other) not in (1, len(self)) and len(self) != 1:
             raise ParameterError(f"cannot combine {len(self)} rows with {len(other)}")
         few, many = (self._rows, other) if len(self) == 1 and len(other) != 1 else (other, self._rows)
-        return self._ring.multiply(many, few)
+        return ciphertexts.multiply(self._ring, many, few, mapper)
 
     def _result(self, rows: Limbs, layout: Layout) -> EncryptedArray:
         return EncryptedArray(rows, self._public_key, layout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gmpy2
 import numpy as np
@@ -22,6 +22,7 @@ from protocols.primitives.rng import SeededRng
 if TYPE_CHECKING:
     from protocols.paillier.keys import PublicKey
 
+ELEMENTWISE_ROWS = 512
 PRODUCT_ROWS = 4096
 DOT_ROWS = 1 << 16
 LEAST_DOT_ROWS = 256
@@ -65,14 +66,38 @@ def rerandomise_chunk(public_key: PublicKey, towards_owner: bool, task: tuple[Li
     return public_key.ring.multiply(rows, noise)
 
 
-def power(ring: Modulus, rows: Limbs, weights: Weights) -> Limbs:
+def multiply(ring: Modulus, many: Limbs, few: Limbs, mapper: Mapper) -> Limbs:
+    """Return many·few elementwise; one row of `few` may serve all rows."""
+    spans = _slices(len(many))
+    return gather(len(many), ring.limbs, mapper(lambda span: ring.multiply(many[span], _rows_of(few, span)), spans))
+
+
+def invert(ring: Modulus, rows: Limbs, mapper: Mapper) -> Limbs:
+    """Return rows⁻¹ elementwise, one inversion for each chunk."""
+    return gather(len(rows), ring.limbs, mapper(lambda span: ring.invert(rows[span]), _slices(len(rows))))
+
+
+def power(ring: Modulus, rows: Limbs, weights: Weights, mapper: Mapper) -> Limbs:
     """Return rows^±weight elementwise; one weight may serve all rows."""
-    raised = ring.power(rows, np.atleast_2d(weights.limbs()))
-    if not np.any(weights.negative):
-        return raised
-    negative = np.broadcast_to(weights.negative, (len(rows),))
-    raised[negative] = ring.invert(raised[negative])
-    return raised
+    magnitudes, negative = np.atleast_2d(weights.limbs()), np.atleast_1d(weights.negative)
+
+    def raised(span: slice) -> Limbs:
+        powers = ring.power(rows[span], _rows_of(magnitudes, span))
+        inverted = np.broadcast_to(_rows_of(negative, span), (len(powers),))
+        if np.any(inverted):
+            powers[inverted] = ring.invert(powers[inverted])
+        return powers
+
+    return gather(len(rows), ring.limbs, mapper(raised, _slices(len(rows))))
+
+
+def _slices(rows: int) -> list[slice]:
+    size = _even(rows, ELEMENTWISE_ROWS)
+    return [slice(first, first + size) for first in range(0, rows, size)]
+
+
+def _rows_of(few: npt.NDArray[Any], span: slice) -> npt.NDArray[Any]:
+    return few if len(few) == 1 else few[span]
 
 
 def segment_product(

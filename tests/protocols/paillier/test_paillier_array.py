@@ -284,6 +284,18 @@ def test_threads_give_what_one_thread_gives(keypair: Pair) -> None:
         assert private_key.decrypt(threaded.sum(mapper=pool.map)).tolist() == [-300]
         assert private_key.decrypt(threaded.dot([2] * 600, mapper=pool.map)).tolist() == [-600]
         again = threaded.rerandomise(rng=DeterministicRng(2), mapper=pool.map, towards_owner=True)
+        weights = [(row % 7) - 3 for row in range(600)]
+        for found, expected in (
+            (threaded.add(threaded, mapper=pool.map), [2 * value for value in values]),
+            (threaded.add(5, mapper=pool.map), [value + 5 for value in values]),
+            (threaded.subtract(threaded[::-1], mapper=pool.map), [2 * value + 1 for value in values]),
+            (threaded.subtract(5, mapper=pool.map), [value - 5 for value in values]),
+            (threaded.negate(mapper=pool.map), [-value for value in values]),
+            (threaded.multiply(weights, mapper=pool.map), [w * v for w, v in zip(weights, values, strict=True)]),
+            (threaded.multiply(-3, mapper=pool.map), [-3 * value for value in values]),
+            (threaded[:1].add(threaded, mapper=pool.map), [values[0] + value for value in values]),
+        ):
+            assert private_key.decrypt(found).tolist() == expected
     alone = public_key.encrypt(values, rng=DeterministicRng(1))
     assert np.array_equal(threaded.limbs, alone.limbs)
     assert np.array_equal(again.limbs, alone.rerandomise(rng=DeterministicRng(2), towards_owner=True).limbs)
