@@ -9,6 +9,7 @@ from protocols.join.operator import JoinOperator, OperatorReport
 from protocols.join.params import JoinParams, MeasureSpec, ProductSpec, ProviderSpec
 from protocols.join.patterns import Removed
 from protocols.join.prepare import MeasureRows, ProviderRows
+from protocols.join.products import pair_plans
 from protocols.join.provider import JoinProvider, LabelBook, ProviderReport
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "Removed",
     "disclosure",
     "packs",
+    "pair_plans",
 ]

@@ -6,7 +6,12 @@ from collections.abc import Collection
 
 
 def tells_count(functions: Collection[str]) -> bool:
-    """Return whether these functions of x, released for one population, give COUNT(x) away."""
+    """Return whether these functions of x, or of one pair (y, x), released for one population, give its COUNT away."""
     held = set(functions)
     sample, population = {"var_samp", "stddev_samp"}, {"var_pop", "stddev_pop"}
-    return "count" in held or {"sum", "avg"} <= held or bool(held & sample and held & population)
+    return (
+        "count" in held
+        or {"sum", "avg"} <= held
+        or bool(held & sample and held & population)
+        or {"covar_samp", "covar_pop"} <= held
+    )

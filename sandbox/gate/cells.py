@@ -8,10 +8,12 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from sandbox.errors import UsageError
-from sandbox.model.plan import Plan
+from sandbox.model.plan import Aggregate, Plan
 
 Label = None | bool | int | float | str | Decimal | date | datetime
 Labels = tuple[Label, ...]
+Place = tuple[int, int]
+Pair = tuple[Place, Place]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +37,33 @@ class Moments:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairMoments:
+    """Moments of two measures over the rows of a cell in which both have a value. Seen by the gate only.
+
+    first, second: of each measure over those rows. product: Σ of their products, an integer on the product of their scales.
+    """
+
+    first: Moments
+    second: Moments
+    product: int
+
+    def __repr__(self) -> str:
+        return "PairMoments(<redacted>)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One cell that reached the plan's minimum of keys. Seen by the gate only.
 
     labels: one per plan group, in the plan's order; None is SQL's NULL, a group of its own. keys: distinct keys.
-    rows: COUNT(*). moments: by (input, measure), as the plan numbers them.
+    rows: COUNT(*). moments: by (input, measure), as the plan numbers them. pairs: by the two measures of a function.
     """
 
     labels: Labels
     keys: int
     rows: int
-    moments: Mapping[tuple[int, int], Moments] = field(default_factory=dict)
+    moments: Mapping[Place, Moments] = field(default_factory=dict)
+    pairs: Mapping[Pair, PairMoments] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Cell(labels={self.labels!r}, <redacted>)"
@@ -80,7 +98,26 @@ def empty_cell(plan: Plan) -> Cell:
     """Return the one cell of a question without GROUP BY over an empty join: COUNT 0, no value."""
     nothing = Moments(contributors=0, count=0, sum=0, squares=0, contribution_squares=0, absolute_sum=0)
     moments = {(i, j): nothing for i, entry in enumerate(plan.inputs) for j in range(len(entry.measures))}
-    return Cell(labels=(), keys=0, rows=0, moments=moments)
+    found = [pair for aggregate in plan.aggregates if (pair := pair_of(aggregate)) is not None]
+    pairs = dict.fromkeys(found, PairMoments(first=nothing, second=nothing, product=0))
+    return Cell(labels=(), keys=0, rows=0, moments=moments, pairs=pairs)
+
+
+def pair_of(aggregate: Aggregate) -> Pair | None:
+    """Return the two measures of a function of two columns, its first column first; None for another aggregate."""
+    if aggregate.input is None or aggregate.measure is None:
+        return None
+    if aggregate.other_input is None or aggregate.other_measure is None:
+        return None
+    return (aggregate.input, aggregate.measure), (aggregate.other_input, aggregate.other_measure)
+
+
+def population(cell: Cell, aggregate: Aggregate) -> Moments | None:
+    """Return the moments whose count and contributors are those of an aggregate's rows; None for COUNT(*) and keys."""
+    if aggregate.input is None or aggregate.measure is None:
+        return None
+    pair = pair_of(aggregate)
+    return cell.moments[aggregate.input, aggregate.measure] if pair is None else cell.pairs[pair].first
 
 
 def validate(plan: Plan, table: CellTable) -> None:
@@ -105,19 +142,45 @@ def _validate_cell(plan: Plan, cell: Cell) -> None:
     if not 0 <= cell.keys <= cell.rows:
         raise UsageError("a cell has fewer rows than keys, or a negative count; a peer sent inconsistent aggregates")
     for aggregate in plan.aggregates:
-        if aggregate.input is None or aggregate.measure is None:
-            continue
-        moments = cell.moments.get((aggregate.input, aggregate.measure))
-        if moments is None:
-            raise UsageError(f"a cell lacks the moments of measure {aggregate.measure} of input {aggregate.input}")
-        if not 0 <= moments.contributors <= min(cell.keys, moments.count) or moments.count > cell.rows:
-            raise UsageError("a cell's contributors and counts contradict each other; a peer sent inconsistent aggregates")
-        if aggregate.function != "count" and moments.sum is None:
-            raise UsageError(f"a cell lacks the sum of measure {aggregate.measure} of input {aggregate.input}")
-        if aggregate.function.startswith(("var", "stddev")) and moments.squares is None:
-            raise UsageError(f"a cell lacks the squares of measure {aggregate.measure} of input {aggregate.input}")
-        if moments.sum is not None and moments.squares is not None and moments.count * moments.squares < moments.sum**2:
-            raise UsageError("a cell's sum and squares fit no data; a provider broke its bound or a peer sent garbage")
+        pair = pair_of(aggregate)
+        if pair is not None:
+            _validate_pair(cell, aggregate.function, pair)
+        elif aggregate.input is not None and aggregate.measure is not None:
+            _validate_measure(cell, aggregate.function, (aggregate.input, aggregate.measure))
+
+
+def _validate_measure(cell: Cell, function: str, place: Place) -> None:
+    where = f"of measure {place[1]} of input {place[0]}"
+    moments = cell.moments.get(place)
+    if moments is None:
+        raise UsageError(f"a cell lacks the moments {where}")
+    _validate_moments(cell, moments)
+    if function != "count" and moments.sum is None:
+        raise UsageError(f"a cell lacks the sum {where}")
+    if function.startswith(("var", "stddev")) and moments.squares is None:
+        raise UsageError(f"a cell lacks the squares {where}")
+
+
+def _validate_moments(cell: Cell, moments: Moments) -> None:
+    if not 0 <= moments.contributors <= min(cell.keys, moments.count) or moments.count > cell.rows:
+        raise UsageError("a cell's contributors and counts contradict each other; a peer sent inconsistent aggregates")
+    if moments.sum is not None and moments.squares is not None and moments.count * moments.squares < moments.sum**2:
+        raise UsageError("a cell's sum and squares fit no data; a provider broke its bound or a peer sent garbage")
+
+
+def _validate_pair(cell: Cell, function: str, pair: Pair) -> None:
+    found = cell.pairs.get(pair)
+    if found is None:
+        raise UsageError(f"a cell lacks the moments of measures {pair[0]} and {pair[1]} together")
+    first, second = found.first, found.second
+    for moments in (first, second):
+        _validate_moments(cell, moments)
+        if moments.sum is None or (moments.squares is None and not function.startswith("covar")):
+            raise UsageError(f"a cell lacks sums or squares of measures {pair[0]} and {pair[1]} together")
+    if (first.count, first.contributors) != (second.count, second.contributors):
+        raise UsageError("two columns are counted over different rows; a peer sent inconsistent aggregates")
+    if first.squares is not None and second.squares is not None and found.product**2 > first.squares * second.squares:
+        raise UsageError("a cell's products and squares fit no data; a provider broke its bound or a peer sent garbage")
 
 
 def _validate_note(plan: Plan, note: ProviderNote) -> None:

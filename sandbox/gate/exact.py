@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
-from sandbox.gate.cells import Cell, Label
+from sandbox.gate import two_columns
+from sandbox.gate.cells import Cell, Label, pair_of
+from sandbox.gate.roots import root
 from sandbox.model.expression import ColumnType
 from sandbox.model.plan import Aggregate, Measure, Plan
 
 Value = Label
 DECIMAL_DIGITS = 38
-_ROOT_BITS = 70
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,10 @@ def aggregate_value(plan: Plan, aggregate: Aggregate, cell: Cell) -> Value:
     measure = measure_of(plan, aggregate)
     if measure is None or aggregate.input is None or aggregate.measure is None:
         return cell.rows if aggregate.function == "count_rows" else cell.keys
+    pair = pair_of(aggregate)
+    if pair is not None:
+        other = plan.inputs[pair[1][0]].measures[pair[1][1]]
+        return two_columns.value(aggregate.function, cell.pairs[pair], measure.scale, other.scale)
     moments = cell.moments[aggregate.input, aggregate.measure]
     if aggregate.function == "count":
         return moments.count
@@ -87,17 +91,3 @@ def _of_moments(function: str, count: int, total: int, squares: int, scale: int)
         return None
     variance = Fraction(count * squares - total * total, count * freedom * scale * scale)
     return float(variance) if function.startswith("var") else root(variance)
-
-
-def root(value: Fraction) -> float:
-    """Return √value as the nearest float64. Negative values are refused by ValueError (moments that no data can have).
-
-    An integer root with more than 53 bits, then one bit that says whether anything was cut off, then one rounding.
-    """
-    if value == 0:
-        return 0.0
-    shift = max(0, _ROOT_BITS - (value.numerator.bit_length() - value.denominator.bit_length()) // 2)
-    scaled, cut = divmod(value.numerator << (2 * shift), value.denominator)
-    whole = math.isqrt(scaled)
-    inexact = bool(cut) or whole * whole != scaled
-    return float(Fraction(2 * whole + inexact, 1 << (shift + 1)))

@@ -51,6 +51,7 @@ class Tallies:
             "minimum_keys": Tally("cells", "BELOW_K"),
             "minimum_contributors": Tally("aggregates", "BELOW_K"),
             "dominance": Tally("aggregates", "DOMINANCE"),
+            "fit": Tally("aggregates", "BELOW_K"),
             "rare_group": Tally("groups removed before the join", "RARE_GROUP"),
             "secondary": Tally("aggregates", "SECONDARY"),
             "difference": Tally("aggregates", "DIFFERENCE"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sandbox.gate.cells import Cell, CellTable, Labels
+from sandbox.gate.cells import Cell, CellTable, Labels, population
 from sandbox.gate.labels import order_key, to_literal
 from sandbox.model.plan import Plan
 from sandbox.model.product import RecordedCell, RecordedInput, ReleasedCount, ReleaseRecord
@@ -65,9 +65,9 @@ def _counts(plan: Plan, cell: Cell, withheld: Collection[int]) -> tuple[Released
     for index, aggregate in enumerate(plan.aggregates):
         if index in withheld:
             continue
-        if aggregate.input is None or aggregate.measure is None:
+        moments = population(cell, aggregate)
+        if moments is None:
             counts.append(ReleasedCount(aggregate=index, rows=cell.rows, keys=cell.keys))
-            continue
-        moments = cell.moments[aggregate.input, aggregate.measure]
-        counts.append(ReleasedCount(aggregate=index, rows=moments.count, keys=moments.contributors))
+        else:
+            counts.append(ReleasedCount(aggregate=index, rows=moments.count, keys=moments.contributors))
     return tuple(counts)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.gate import table as tables
-from sandbox.gate.cells import Cell, CellTable, Labels, empty_cell, validate
-from sandbox.gate.checks import difference, dominance, minimum_contributors, minimum_keys, rare_group, secondary
+from sandbox.gate.cells import Cell, CellTable, Labels, empty_cell, pair_of, validate
+from sandbox.gate.checks import difference, dominance, fit, minimum_contributors, minimum_keys, rare_group, secondary
 from sandbox.gate.checks.outcome import Subject
 from sandbox.gate.exact import Value, aggregate_value, measure_of
 from sandbox.gate.findings import Tallies
@@ -20,7 +20,7 @@ from sandbox.model.expression import AggregateRef
 from sandbox.model.plan import Aggregate, Plan
 from sandbox.model.product import NullMark, ReleaseRecord, WithheldCell
 
-AGGREGATE_CHECKS = (minimum_contributors, dominance)
+AGGREGATE_CHECKS = (minimum_contributors, dominance, fit)
 _Reasons = dict[int, Reason]
 
 
@@ -106,8 +106,19 @@ def _subject(plan: Plan, cell: Cell, aggregate: Aggregate) -> Subject:
     measure = measure_of(plan, aggregate)
     if aggregate.input is None or aggregate.measure is None:
         return Subject(rules=plan.rules, cell=cell, aggregate=aggregate, measure=None, moments=None)
-    moments = cell.moments[aggregate.input, aggregate.measure]
-    return Subject(rules=plan.rules, cell=cell, aggregate=aggregate, measure=measure, moments=moments)
+    pair = pair_of(aggregate)
+    if pair is None:
+        moments = cell.moments[aggregate.input, aggregate.measure]
+        return Subject(rules=plan.rules, cell=cell, aggregate=aggregate, measure=measure, moments=moments)
+    return Subject(
+        rules=plan.rules,
+        cell=cell,
+        aggregate=aggregate,
+        measure=measure,
+        moments=cell.pairs[pair].first,
+        pair=cell.pairs[pair],
+        second_measure=plan.inputs[pair[1][0]].measures[pair[1][1]],
+    )
 
 
 def _judged(plan: Plan, cell: Cell, reasons: Mapping[int, Reason]) -> JudgedCell:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from typing import Literal as OneOf
+from typing import get_args
 
 from sandbox.model.asset import KeyDomain
 from sandbox.model.canonical import Document, digest
 from sandbox.model.expression import AggregateRef, ColumnType, Expression, GroupRef
 
 Use = OneOf["join_key", "group", "filter", "count", "sum", "mean", "variance", "moments", "train", "desensitise"]
-Function = OneOf["count_rows", "count", "count_keys", "sum", "avg", "var_samp", "var_pop", "stddev_samp", "stddev_pop"]
+PairFunction = OneOf["covar_samp", "covar_pop", "corr", "regr_slope", "regr_intercept", "regr_r2"]
+Function = (
+    OneOf["count_rows", "count", "count_keys", "sum", "avg", "var_samp", "var_pop", "stddev_samp", "stddev_pop"] | PairFunction
+)
+PAIR_FUNCTIONS: frozenset[str] = frozenset(get_args(PairFunction))
 
 
 class Measure(Document, frozen=True, kw_only=True):
     """A column whose aggregates are asked for. bound: |value · scale| ≤ bound, an integer.
 
     lowest and highest: the declared bounds in the column's unit, decimal text; none for a measure that is only counted.
+    given: another column of the table; only rows in which it has a value too are counted. times: the measure is the product,
+    row by row, of the column and of the column of measure number `times` of the same input.
     """
 
     column: str
@@ -27,6 +34,8 @@ class Measure(Document, frozen=True, kw_only=True):
     lowest: str | None = None
     highest: str | None = None
     clip: bool = False
+    given: str | None = None
+    times: int | None = None
 
 
 class LocalGroup(Document, frozen=True, kw_only=True):
@@ -67,11 +76,16 @@ class Group(Document, frozen=True, kw_only=True):
 
 
 class Aggregate(Document, frozen=True, kw_only=True):
-    """An aggregate of the question. input and measure are absent for count_rows and count_keys."""
+    """An aggregate of the question. input and measure are absent for count_rows and count_keys.
+
+    For a function of two columns (y, x), as in CORR(y, x), they are y's, and other_input and other_measure are x's.
+    """
 
     function: Function
     input: int | None = None
     measure: int | None = None
+    other_input: int | None = None
+    other_measure: int | None = None
 
 
 class SelectItem(Document, frozen=True, kw_only=True):
@@ -102,6 +116,7 @@ class GateRules(Document, frozen=True, kw_only=True):
 
     min_keys: distinct keys behind a cell. min_contributors: keys with a value behind an aggregate.
     min_pattern: keys that share a per-key pattern at a provider, before blinding. min_list: rows of a provider's list.
+    min_freedom: contributors beyond a fit's parameters (CORR, REGR_*).
     dominance: shares in per cent of the largest one and two contributors, and p of the p % rule; None where not judged.
     """
 
@@ -115,6 +130,7 @@ class GateRules(Document, frozen=True, kw_only=True):
     dominance_2: int | None = 67
     p_percent: int | None = 10
     min_difference: int = 10
+    min_freedom: int = 10
 
 
 class Parameters(Document, frozen=True, kw_only=True):

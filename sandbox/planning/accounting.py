@@ -36,6 +36,10 @@ _NODES_OF: dict[str, tuple[type[exp.Expr], ...]] = {
     "LIMIT": (exp.Limit,),
     "DISTINCT": (exp.Distinct,),
 }
+_TWO_ARGUMENTS = (
+    *(exp.TimestampTrunc, exp.Corr, exp.CovarSamp, exp.CovarPop),
+    *(exp.RegrSlope, exp.RegrIntercept, exp.RegrR2),
+)
 _LISTS = (exp.Select, exp.Group, exp.Order, exp.In, exp.Tuple)
 
 
@@ -98,4 +102,4 @@ def _check_adverbs(question: Question, keywords: dict[str, list[Token]]) -> None
 def _commas(nodes: list[exp.Expr]) -> int:
     lists = [node.expressions for node in nodes if isinstance(node, _LISTS)]
     lists += [node.args.get("using") or [] for node in nodes if isinstance(node, exp.Join)]
-    return sum(max(0, len(items) - 1) for items in lists) + sum(isinstance(node, exp.TimestampTrunc) for node in nodes)
+    return sum(max(0, len(items) - 1) for items in lists) + sum(isinstance(node, _TWO_ARGUMENTS) for node in nodes)

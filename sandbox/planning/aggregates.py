@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple
 
 from sqlglot import exp
 
 from sandbox.model.asset import Column
 from sandbox.model.expression import AggregateRef, ColumnRef, GroupRef
-from sandbox.model.plan import Aggregate, Function, Group, LocalGroup, Measure, Use
+from sandbox.model.plan import PAIR_FUNCTIONS, Aggregate, Function, Group, LocalGroup, Measure, Use
 from sandbox.planning.expressions import Reader, Typed
 from sandbox.planning.grammar import place, unwrap
 from sandbox.planning.question import Question
@@ -26,11 +28,34 @@ FUNCTION_NAMES: dict[type[exp.Expr], Function] = {
     exp.Stddev: "stddev_samp",
     exp.StddevSamp: "stddev_samp",
     exp.StddevPop: "stddev_pop",
+    exp.CovarSamp: "covar_samp",
+    exp.CovarPop: "covar_pop",
+    exp.Corr: "corr",
+    exp.RegrSlope: "regr_slope",
+    exp.RegrIntercept: "regr_intercept",
+    exp.RegrR2: "regr_r2",
 }
 _USE_OF: dict[str, Use] = {"count": "count", "sum": "sum", "avg": "mean"}
 _NUMBERS = {"integer", "decimal", "float"}
 _BOUND = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,18})?")
 _KEY_HINT = "a key never leaves its provider, not even as a group or condition; COUNT(DISTINCT key) counts keys"
+
+
+class _Place(NamedTuple):
+    """A measure of an input: a column; where another one of its table has a value; times that one or not."""
+
+    input: int
+    column: str
+    given: str | None = None
+    is_product: bool = False
+
+
+class _Asked(NamedTuple):
+    """An aggregate, with the measure or the two measures that it is of."""
+
+    function: Function
+    measure: _Place | None = None
+    other: _Place | None = None
 
 
 @dataclass(slots=True)
@@ -49,8 +74,8 @@ class Cells:
     question: Question
     scope: Scope
     groups: list[tuple[Typed, int]] = field(default_factory=list)
-    aggregates: list[tuple[Function, int | None, str | None]] = field(default_factory=list)
-    needs: dict[tuple[int, str], _Need] = field(default_factory=dict)
+    aggregates: list[_Asked] = field(default_factory=list)
+    needs: dict[_Place, _Need] = field(default_factory=dict)
     uses: dict[tuple[int, str], set[Use]] = field(default_factory=dict)
 
     def reader(self, use: Use) -> Reader:
@@ -101,7 +126,11 @@ class Cells:
 
     def add_aggregate(self, node: exp.Expr) -> AggregateRef:
         """Take in an aggregate, once however often it is asked."""
-        found = self._count(node) if isinstance(node, exp.Count) else self._measure(FUNCTION_NAMES[type(node)], node.this)
+        function = FUNCTION_NAMES[type(node)]
+        if function in PAIR_FUNCTIONS:
+            found = self._pair(function, node.this, node.expression)
+        else:
+            found = self._count(node) if isinstance(node, exp.Count) else self._measure(function, node.this)
         if found not in self.aggregates:
             self.aggregates.append(found)
         return AggregateRef(index=self.aggregates.index(found))
@@ -110,16 +139,17 @@ class Cells:
         """Return the type of a group or of an aggregate's value."""
         if isinstance(reference, GroupRef):
             return self.groups[reference.index][0].type
-        function, index, name = self.aggregates[reference.index]
-        if function in {"count_rows", "count_keys", "count"}:
+        asked = self.aggregates[reference.index]
+        if asked.function in {"count_rows", "count_keys", "count"}:
             return "integer"
-        if function == "sum" and index is not None and name is not None:
-            return self.needs[index, name].column.type
+        if asked.function == "sum" and asked.measure is not None:
+            return self.needs[asked.measure].column.type
         return "float"
 
     def measures(self, index: int) -> tuple[Measure, ...]:
         """Return one input's measures, in the order of the text."""
-        return tuple(_build_measure(self.question, need) for (owner, _), need in self.needs.items() if owner == index)
+        own = [place for place in self.needs if place.input == index]
+        return tuple(_build_measure(self.question, self.needs[place], place, own) for place in own)
 
     def plan_groups(self, names: list[str]) -> tuple[list[list[LocalGroup]], tuple[Group, ...]]:
         """Return the groups of each input, and the question's groups under these names."""
@@ -134,12 +164,19 @@ class Cells:
     def plan_aggregates(self) -> tuple[Aggregate, ...]:
         """Return the aggregates, measures counted within their input."""
         built = []
-        for function, index, name in self.aggregates:
-            position = None
-            if index is not None:
-                position = [column for owner, column in self.needs if owner == index].index(str(name))
-            built.append(Aggregate(function=function, input=index, measure=position))
+        for asked in self.aggregates:
+            first, second = (self._numbered(place) for place in (asked.measure, asked.other))
+            built.append(
+                Aggregate(
+                    function=asked.function, input=first[0], measure=first[1], other_input=second[0], other_measure=second[1]
+                )
+            )
         return tuple(built)
+
+    def _numbered(self, place: _Place | None) -> tuple[int | None, int | None]:
+        if place is None:
+            return None, None
+        return place.input, [other for other in self.needs if other.input == place.input].index(place)
 
     def _column(self, node: exp.Expr, use: Use) -> Typed:
         start = place(self.question, node)
@@ -171,15 +208,15 @@ class Cells:
         if column.role == "key":
             raise self.question.error(found.start, f"{name} is a key", _KEY_HINT)
 
-    def _count(self, node: exp.Count) -> tuple[Function, int | None, str | None]:
+    def _count(self, node: exp.Count) -> _Asked:
         inner = node.args.get("this")
         if inner is None:
             raise self.question.error(place(self.question, node), "COUNT() counts nothing", "write COUNT(*)")
         if isinstance(inner, exp.Star):
-            return "count_rows", None, None
+            return _Asked("count_rows")
         if isinstance(inner, exp.Distinct):
             self._check_distinct(inner)
-            return "count_keys", None, None
+            return _Asked("count_keys")
         return self._measure("count", inner)
 
     def _check_distinct(self, node: exp.Distinct) -> None:
@@ -200,20 +237,48 @@ class Cells:
                 start, "DISTINCT counts whole keys only", "COUNT(DISTINCT (t.a, t.b)) over every key column of one table"
             )
 
-    def _measure(self, function: Function, node: exp.Expr) -> tuple[Function, int | None, str | None]:
+    def _measure(self, function: Function, node: exp.Expr) -> _Asked:
+        found = self._measurable(function, node)
+        return _Asked(function, self._need(function, found, _Place(found.input, found.column.name)))
+
+    def _pair(self, function: Function, left: exp.Expr, right: exp.Expr) -> _Asked:
+        """Take in a function of two columns. Two columns of one table are multiplied row by row at their provider."""
+        first, second = self._measurable(function, left), self._measurable(function, right)
+        if (first.input, first.column.name) == (second.input, second.column.name):
+            raise self.question.error(
+                second.start, f"{function.upper()} of a column with itself", "name two columns; VAR_POP is a column's spread"
+            )
+        if first.input != second.input:
+            places = [_Place(found.input, found.column.name) for found in (first, second)]
+        else:
+            lower, upper = sorted((first, second), key=lambda found: found.column.name)
+            places = [
+                _Place(found.input, found.column.name, other.column.name) for found, other in ((first, second), (second, first))
+            ]
+            product = _Place(first.input, upper.column.name, lower.column.name, is_product=True)
+            self._need(function, upper, product)
+        for found, where in zip((first, second), places, strict=True):
+            self._need(function, found, where)
+        return _Asked(function, *places)
+
+    def _measurable(self, function: Function, node: exp.Expr) -> Found:
+        """Return the column that a function is asked of. Raises QuestionError where it cannot be."""
         node = unwrap(node)
         start, shown = place(self.question, node), function.upper()
         if not isinstance(node, exp.Column):
-            raise self.question.error(start, f"{shown} takes a plain column", "write t.column; COUNT(*) counts rows")
+            problem = f"{shown} takes {'two plain columns' if function in PAIR_FUNCTIONS else 'a plain column'}"
+            raise self.question.error(start, problem, "write t.column; COUNT(*) counts rows")
         found = self.scope.find(node)
         self._check_usable(found)
-        column = found.column
         if function != "count":
             self._check_measurable(found, shown)
-        need = self.needs.setdefault((found.input, column.name), _Need(column, start))
-        need.functions.add(function)
-        self.uses.setdefault((found.input, column.name), set()).add(_USE_OF.get(function, "variance"))
-        return function, found.input, column.name
+        return found
+
+    def _need(self, function: Function, found: Found, where: _Place) -> _Place:
+        self.needs.setdefault(where, _Need(found.column, found.start)).functions.add(function)
+        use: Use = "moments" if function in PAIR_FUNCTIONS else _USE_OF.get(function, "variance")
+        self.uses.setdefault((where.input, where.column), set()).add(use)
+        return where
 
     def _check_measurable(self, found: Found, shown: str) -> None:
         column, name = found.column, f"{self.scope.tables[found.input].alias}.{found.column.name}"
@@ -234,7 +299,8 @@ def is_aggregate(node: exp.Expr) -> bool:
     return type(node) in FUNCTION_NAMES
 
 
-def _build_measure(question: Question, need: _Need) -> Measure:
+def _build_measure(question: Question, need: _Need, where: _Place, own: Sequence[_Place]) -> Measure:
+    """Return the measure at a place. own: the places of the same input, in order."""
     column, sums = need.column, need.functions - {"count"}
     if not sums or column.bounds is None:
         return Measure(column=column.name, type=column.type, needs_sum=False, needs_squares=False)
@@ -243,9 +309,9 @@ def _build_measure(question: Question, need: _Need) -> Measure:
         raise question.error(
             need.start, f"the bounds or the scale of {column.name} are unusable as declared", "have its registration corrected"
         )
-    squares = bool(sums - {"sum", "avg"})
+    squares = bool(sums - {"sum", "avg", "covar_samp", "covar_pop"}) and not where.is_product
     bound = _largest(column, low, high)
-    if (bound**2 if squares else bound) > MAX_SQUARE:
+    if (bound**2 if sums - {"sum", "avg"} else bound) > MAX_SQUARE:
         raise question.error(
             need.start,
             f"the bounds of {column.name} are too wide for exact sums",
@@ -261,6 +327,8 @@ def _build_measure(question: Question, need: _Need) -> Measure:
         lowest=low,
         highest=high,
         clip=column.clip,
+        given=where.given,
+        times=own.index(_Place(where.input, str(where.given), where.column)) if where.is_product else None,
     )
 
 

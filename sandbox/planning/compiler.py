@@ -17,7 +17,7 @@ from sandbox.planning.grammar import parse, place, unwrap
 from sandbox.planning.question import Question
 from sandbox.planning.scope import Scope, read_tables
 
-_USES: tuple[Use, ...] = ("join_key", "group", "filter", "count", "sum", "mean", "variance")
+_USES: tuple[Use, ...] = ("join_key", "group", "filter", "count", "sum", "mean", "variance", "moments")
 _MAX_NAME = 63
 _CELL_HINT = "HAVING and ORDER BY take groups and aggregates of this question"
 
@@ -259,7 +259,8 @@ def _default_name(node: exp.Expr) -> str:
     if isinstance(node, exp.Count) and isinstance(node.this, exp.Star):
         return "count_star()"
     if is_aggregate(node):
-        return f"{FUNCTION_NAMES[type(node)]}({unwrap(node.this).name})"
+        arguments = [part for part in (node.this, node.args.get("expression")) if part is not None]
+        return f"{FUNCTION_NAMES[type(node)]}({', '.join(unwrap(part).name for part in arguments)})"
     if isinstance(node, exp.Column):
         return node.name
     columns = ", ".join(dict.fromkeys(column.name for column in node.find_all(exp.Column)))

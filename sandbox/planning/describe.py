@@ -41,6 +41,10 @@ def describe(plan: Plan) -> tuple[Line, ...]:
     key = ", ".join(f"{part.alias}.{'+'.join(part.key)}" for part in plan.inputs)
     lines.append(Line(step="join", subject=plan.operator, text=f"joins blinded keys of domain {plan.key_domain.name}: {key}"))
     lines.append(Line(step="cells", subject=plan.operator, text=_cells(plan)))
+    crossed = [item for item in plan.aggregates if item.other_input is not None and item.other_input != item.input]
+    if crossed:
+        shown = ", ".join(_aggregate(plan, item) for item in crossed)
+        lines.append(Line(step="cells", subject=plan.operator, text=f"sends, masked, numbers of each joined row for {shown}"))
     lines += [Line(step="gate", subject=plan.gate, text=text) for text in _rules(plan.rules)]
     lines += [Line(step="answer", subject=plan.gate, text=text) for text in _answer(plan)]
     return tuple(lines)
@@ -86,7 +90,10 @@ def _provider(plan: Plan, part: PlanInput) -> list[Line]:
         lines.append(Line(step="filter", subject=part.provider, text=f"keeps rows where {show_expression(plan, condition)}"))
     returned = ["rows"]
     for measure in part.measures:
-        returned.append(f"values of {measure.column}")
+        if measure.times is not None:
+            returned.append(f"sum of {measure.column} times {measure.given}")
+            continue
+        returned.append(f"values of {measure.column}" + (f" where {measure.given} has one" if measure.given else ""))
         if measure.needs_sum:
             returned.append(f"sum of {measure.column} (between {measure.lowest} and {measure.highest}, scale {measure.scale})")
         if measure.needs_squares:
@@ -120,6 +127,7 @@ def _rules(rules: GateRules) -> list[str]:
         f"profile {rules.profile}, version {rules.version}",
         f"at least {rules.min_keys} keys in a cell, {rules.min_contributors} with a value behind each aggregate",
         f"at least {rules.min_pattern} keys to a pattern of groups, {rules.min_list} rows to a provider's list",
+        f"at least {rules.min_freedom} keys beyond the parameters of a fit (CORR, REGR_*), which is not perfect",
         f"at least {rules.min_difference} keys of difference to every earlier release",
     ]
     shares = [
@@ -151,8 +159,15 @@ def _aggregate(plan: Plan, aggregate: Aggregate) -> str:
         return "COUNT(*)"
     if aggregate.function == "count_keys" or aggregate.input is None or aggregate.measure is None:
         return "COUNT(DISTINCT key)"
-    part = plan.inputs[aggregate.input]
-    return f"{aggregate.function.upper()}({part.alias}.{part.measures[aggregate.measure].column})"
+    columns = [_measured(plan, aggregate.input, aggregate.measure)]
+    if aggregate.other_input is not None and aggregate.other_measure is not None:
+        columns.append(_measured(plan, aggregate.other_input, aggregate.other_measure))
+    return f"{aggregate.function.upper()}({', '.join(columns)})"
+
+
+def _measured(plan: Plan, index: int, measure: int) -> str:
+    part = plan.inputs[index]
+    return f"{part.alias}.{part.measures[measure].column}"
 
 
 def _case(plan: Plan, expression: Case) -> str:

@@ -115,7 +115,7 @@ def fragment(plan: Plan, index: int, *, asset: Asset | None = None) -> Fragment:
         counts=_counts(part, coded),
         rows=_write_rows(plan, part),
         outputs=_outputs(plan, part),
-        max_rows=min((_row_limit(measure) for measure in part.measures), default=_NO_LIMIT),
+        max_rows=min((_row_limit(part, measure) for measure in part.measures), default=_NO_LIMIT),
         merge_after_normalising=plan.key_domain.trim or plan.key_domain.fold_case or plan.key_domain.nfkc,
     )
 
@@ -151,7 +151,8 @@ def require_sound(found: Fragment, counts: Mapping[str, int]) -> None:
 def _columns(part: PlanInput) -> tuple[str, ...]:
     expressions = (*part.filters, *(group.expression for group in part.groups))
     names = [*part.key, *sorted(set().union(*(columns_of(item) for item in expressions)))]
-    return tuple(dict.fromkeys((*names, *(measure.column for measure in part.measures))))
+    names += [name for measure in part.measures for name in (measure.column, measure.given) if name is not None]
+    return tuple(dict.fromkeys(names))
 
 
 def _coded_columns(part: PlanInput, asset: Asset | None) -> list[Column]:
@@ -160,8 +161,10 @@ def _coded_columns(part: PlanInput, asset: Asset | None) -> list[Column]:
     return [column for column in columns if column is not None and column.codes is not None]
 
 
-def _row_limit(measure: Measure) -> int:
+def _row_limit(part: PlanInput, measure: Measure) -> int:
     largest = measure.bound**2 if measure.needs_squares else measure.bound
+    if measure.times is not None:
+        largest *= part.measures[measure.times].bound
     return MAX_TOTAL // largest if measure.needs_sum and largest else _NO_LIMIT
 
 
@@ -173,6 +176,8 @@ def _counts(part: PlanInput, coded: list[Column]) -> tuple[Check, ...]:
     if part.unique:
         checks.append(Check(name="repeated_keys", kind="repeated_keys", column="", must_be_zero=True))
     for index, measure in enumerate(part.measures):
+        if measure.times is not None:
+            continue
         if measure.type == "float":
             checks.append(Check(name=f"not_finite_{index}", kind="not_finite", column=measure.column, must_be_zero=True))
         if measure.needs_sum:
@@ -192,6 +197,8 @@ def _write_checks(part: PlanInput, coded: list[Column]) -> Statement:
         distinct = f"COUNT(DISTINCT {key if len(part.key) == 1 else f'row({key})'})"
         parts.append(f"COUNT(*) FILTER (WHERE {complete}) - {distinct} FILTER (WHERE {complete}) AS repeated_keys")
     for index, measure in enumerate(part.measures):
+        if measure.times is not None:
+            continue
         name = quote(measure.column)
         if measure.type == "float":
             parts.append(f"COUNT(*) FILTER (WHERE NOT isfinite({name})) AS not_finite_{index}")
@@ -217,16 +224,17 @@ def _write_rows(plan: Plan, part: PlanInput) -> Statement:
     for index, group in enumerate(part.groups):
         prepared.append(f"{_label(writer.expression(group.expression), group.type)} AS group_{index}")
     for index, measure in enumerate(part.measures):
-        prepared.append(f"{_integer(writer, measure)} AS v_{index}")
+        prepared.append(f"{_value(writer, measure)} AS v_{index}")
     keys = [f"key_{index}" for index in range(len(part.key))]
     by = keys + [f"group_{index}" for index in range(len(part.groups))]
     totals = ["COUNT(*) AS m"]
     for index, measure in enumerate(part.measures):
-        totals.append(f"COUNT(v_{index}) AS c_{index}")
+        value = f"v_{index}" if measure.times is None else f"v_{index} * v_{measure.times}"
+        totals.append(f"COUNT({value}) AS c_{index}")
         if measure.needs_sum:
-            totals.append(f"COALESCE(SUM(v_{index}), 0) AS s_{index}")
+            totals.append(f"COALESCE(SUM({value}), 0) AS s_{index}")
         if measure.needs_squares:
-            totals.append(f"COALESCE(SUM(v_{index} * v_{index}), 0) AS q_{index}")
+            totals.append(f"COALESCE(SUM({value} * {value}), 0) AS q_{index}")
     inner = "  SELECT\n    " + ",\n    ".join(prepared) + "\n  FROM source" + _where(writer, part.filters, indent="  ")
     complete = " AND ".join(f"{name} IS NOT NULL" for name in keys)
     listed, grouped = ", ".join((*by, *totals)), ", ".join(by)
@@ -252,6 +260,11 @@ def _bounds(writer: Writer, measure: Measure) -> tuple[str, str]:
         return writer.bind(math.ceil(low), "HUGEINT"), writer.bind(math.floor(high), "HUGEINT")
     ends = [Decimal(measure.lowest or 0), Decimal(measure.highest or 0)]
     return writer.bind(ends[0], decimal_type(ends[0])), writer.bind(ends[1], decimal_type(ends[1]))
+
+
+def _value(writer: Writer, measure: Measure) -> str:
+    integer = _integer(writer, measure)
+    return integer if measure.given is None else f"CASE WHEN {quote(measure.given)} IS NOT NULL THEN {integer} END"
 
 
 def _integer(writer: Writer, measure: Measure) -> str:

@@ -7,7 +7,10 @@ from itertools import pairwise
 from sandbox.errors import QuestionError
 from sandbox.planning.question import Question, Token
 
-AGGREGATES = {"COUNT", "SUM", "AVG", "VAR_SAMP", "VARIANCE", "VAR_POP", "STDDEV_SAMP", "STDDEV", "STDDEV_POP"}
+AGGREGATES = {
+    *("COUNT", "SUM", "AVG", "VAR_SAMP", "VARIANCE", "VAR_POP", "STDDEV_SAMP", "STDDEV", "STDDEV_POP"),
+    *("CORR", "COVAR_SAMP", "COVAR_POP", "REGR_SLOPE", "REGR_INTERCEPT", "REGR_R2"),
+}
 _FUNCTIONS = AGGREGATES | {"DATE_TRUNC"}
 _CLAUSES = {"SELECT", "FROM", "JOIN", "INNER", "GROUP", "ORDER", "LIMIT", "ASC", "DESC", "NULLS", "FIRST", "LAST", "AS"}
 _BEFORE_BRACKET = {
@@ -20,7 +23,8 @@ RESERVED = KEYWORDS - {"FIRST", "LAST", "NULLS", "END"}
 _ITEMS = {"CASE", "END", "NOT", "NULL", "TRUE", "FALSE", "ASC", "DESC", "FIRST", "LAST"}
 
 _FUNCTION_HINT = (
-    "accepted: COUNT, SUM, AVG, VAR_SAMP, VAR_POP, STDDEV_SAMP, STDDEV_POP of a column, and date_trunc('unit', column)"
+    "accepted: COUNT, SUM, AVG, VAR_SAMP, VAR_POP, STDDEV_SAMP, STDDEV_POP of a column, CORR, COVAR_SAMP, COVAR_POP, "
+    "REGR_SLOPE, REGR_INTERCEPT, REGR_R2 of two, and date_trunc('unit', column)"
 )
 _JOIN_HINT = "only inner joins over the full key: JOIN provider.table t ON t.key = s.key"
 _NAME_HINT = "if it is a column's name, write it with its table: t.name"

@@ -19,7 +19,7 @@ from sandbox.model.expression import (
     Logic,
     Not,
 )
-from sandbox.model.plan import Plan, PlanInput
+from sandbox.model.plan import PAIR_FUNCTIONS, Plan, PlanInput
 
 FUNCTION_USES = {
     "count": "count",
@@ -29,6 +29,7 @@ FUNCTION_USES = {
     "var_pop": "variance",
     "stddev_samp": "variance",
     "stddev_pop": "variance",
+    **dict.fromkeys(PAIR_FUNCTIONS, "moments"),
 }
 WITHOUT_MEASURE = ("count_rows", "count_keys")
 
@@ -91,24 +92,37 @@ class _Collector:
 def _implied_by_measures(plan: Plan, index: int, source: PlanInput, collected: _Collector) -> None:
     """A measure is used as its aggregates say; one that no aggregate names still travels, by its sums or squares."""
     for position, measure in enumerate(source.measures):
-        functions = [item.function for item in plan.aggregates if (item.input, item.measure) == (index, position)]
+        places = [(item.function, item.input, item.measure) for item in plan.aggregates]
+        places += [(item.function, item.other_input, item.other_measure) for item in plan.aggregates]
+        functions = [function for function, *place in places if place == [index, position]]
         for function in functions:
             collected.add(source.asset, measure.column, FUNCTION_USES.get(function, function))
-        if not functions:
+        if measure.given is not None or measure.times is not None:
+            collected.add(source.asset, measure.column, "moments")
+            collected.add(source.asset, measure.given or measure.column, "moments")
+        elif not functions:
             travels = "variance" if measure.needs_squares else "sum" if measure.needs_sum else "count"
             collected.add(source.asset, measure.column, travels)
 
 
 def _check_references(plan: Plan, collected: _Collector) -> None:
     for position, item in enumerate(plan.aggregates):
-        if item.function in WITHOUT_MEASURE:
-            if item.input is not None or item.measure is not None:
-                collected.problems.append(f"aggregate {position} ({item.function}) names a measure that it cannot have")
-        elif not _within(plan.inputs, item.input) or not _within(plan.inputs[item.input or 0].measures, item.measure):
+        places = [(item.input, item.measure), (item.other_input, item.other_measure)]
+        asked = 0 if item.function in WITHOUT_MEASURE else 2 if item.function in PAIR_FUNCTIONS else 1
+        if any(place != (None, None) for place in places[asked:]):
+            collected.problems.append(f"aggregate {position} ({item.function}) names a measure that it cannot have")
+        if not all(_is_measure(plan, *place) for place in places[:asked]):
             collected.problems.append(f"aggregate {position} ({item.function}) points at no measure of the plan")
+    for source in plan.inputs:
+        if any(measure.times is not None and not _within(source.measures, measure.times) for measure in source.measures):
+            collected.problems.append(f"{source.asset}: a product points at no measure of its input")
     for group in plan.groups:
         if not _within(plan.inputs, group.input) or not _within(plan.inputs[group.input].groups, group.local):
             collected.problems.append(f"group {group.name!a} points at no group of an input")
+
+
+def _is_measure(plan: Plan, index: int | None, measure: int | None) -> bool:
+    return _within(plan.inputs, index) and _within(plan.inputs[index or 0].measures, measure)
 
 
 def _within(parts: tuple[Any, ...], index: int | None) -> bool:

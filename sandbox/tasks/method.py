@@ -12,12 +12,15 @@ from sandbox.model.plan import Plan
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a run moves for one provider: in words, and in bytes per row of its list or for the whole session."""
+    """What a run moves for one provider (products: the operator): in words, and in bytes.
+
+    per: row of its list, joined row of a cell that reaches the threshold, or the whole session.
+    """
 
     provider: str
     what: str
     bytes: int
-    per: Literal["row", "session"]
+    per: Literal["row", "joined row", "session"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

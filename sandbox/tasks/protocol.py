@@ -12,11 +12,12 @@ from protocols import join
 from protocols.errors import ParameterError
 from protocols.psi.keys import KeyDomain, encode_keys
 from sandbox.errors import SourceError, UsageError
-from sandbox.gate.cells import Cell, CellTable, Label, Labels, Moments, ProviderNote
+from sandbox.gate.cells import Cell, CellTable, Label, Labels, Place, ProviderNote
 from sandbox.gate.labels import from_literal, to_literal
 from sandbox.model.asset import KeyDomain as DomainDocument
 from sandbox.model.expression import Literal
-from sandbox.model.plan import Measure, Plan, PlanInput
+from sandbox.model.plan import Plan, PlanInput
+from sandbox.tasks import pairs
 
 
 def join_params(plan: Plan, gate_key: str) -> join.JoinParams:
@@ -35,10 +36,11 @@ def join_params(plan: Plan, gate_key: str) -> join.JoinParams:
                 unique=entry.unique,
                 carries=entry.carries,
                 opens_multiplicity=entry.opens_multiplicity,
-                measures=tuple(_measure_spec(measure, judged) for measure in entry.measures),
+                measures=tuple(_measure_spec(plan, (index, number), judged) for number in range(len(entry.measures))),
             )
-            for entry in plan.inputs
+            for index, entry in enumerate(plan.inputs)
         ),
+        products=pairs.products(plan, judged=judged),
         operator=plan.operator,
         gate=plan.gate,
         gate_key=gate_key,
@@ -50,18 +52,16 @@ def join_params(plan: Plan, gate_key: str) -> join.JoinParams:
     )
 
 
-def _measure_spec(measure: Measure, judged: bool) -> join.MeasureSpec:
+def _measure_spec(plan: Plan, place: Place, judged: bool) -> join.MeasureSpec:
+    sums, squares = pairs.sums(plan, place)
+    is_product = plan.inputs[place[0]].measures[place[1]].times is not None
     return join.MeasureSpec(
-        bound=measure.bound,
-        sums=measure.needs_sum,
-        squares=measure.needs_squares,
-        signed=_is_signed(measure),
-        dominance=judged and measure.needs_sum,
+        bound=pairs.bound(plan, place),
+        sums=sums,
+        squares=squares,
+        signed=pairs.is_signed(plan, place),
+        dominance=judged and sums and not is_product,
     )
-
-
-def _is_signed(measure: Measure) -> bool:
-    return measure.lowest is not None and measure.lowest.startswith("-")
 
 
 def key_domain(document: DomainDocument) -> KeyDomain:
@@ -150,10 +150,7 @@ def cell_table(plan: Plan, result: join.JoinResult) -> CellTable:
         return tuple(local[at][number] for at, number in places)
 
     return CellTable(
-        cells=tuple(
-            Cell(labels=labels_of(cell.labels), keys=cell.keys, rows=cell.rows, moments=_moments(plan, cell))
-            for cell in result.cells
-        ),
+        cells=tuple(_cell(plan, labels_of(cell.labels), cell) for cell in result.cells),
         below=tuple(labels_of(labels) for labels in result.below),
         notes=tuple(
             ProviderNote(
@@ -167,16 +164,10 @@ def cell_table(plan: Plan, result: join.JoinResult) -> CellTable:
     )
 
 
-def _moments(plan: Plan, cell: join.Cell) -> dict[tuple[int, int], Moments]:
-    return {
-        (at, number): Moments(
-            contributors=moments.contributors,
-            count=moments.count,
-            sum=moments.total,
-            squares=moments.squares,
-            contribution_squares=moments.contribution_squares,
-            absolute_sum=moments.absolute if _is_signed(measure) else moments.total,
-        )
+def _cell(plan: Plan, labels: Labels, cell: join.Cell) -> Cell:
+    moments = {
+        (at, number): pairs.as_moments(plan, (at, number), cell.moments[at][number])
         for at, entry in enumerate(plan.inputs)
-        for number, (measure, moments) in enumerate(zip(entry.measures, cell.moments[at], strict=True))
+        for number in range(len(entry.measures))
     }
+    return Cell(labels=labels, keys=cell.keys, rows=cell.rows, moments=moments, pairs=pairs.pair_moments(plan, moments, cell))

@@ -19,7 +19,7 @@ from sandbox.model.plan import Aggregate
 NAMES = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name != "outcome")
 MODULES = {name: importlib.import_module(f"sandbox.gate.checks.{name}") for name in NAMES}
 README = (Path(package.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-PER_AGGREGATE = ("minimum_keys", "minimum_contributors", "dominance")
+PER_AGGREGATE = ("minimum_keys", "minimum_contributors", "dominance", "fit")
 CANARY = 918_273_645
 
 
@@ -87,6 +87,7 @@ def test_every_release_states_every_check() -> None:
         "minimum_keys",
         "minimum_contributors",
         "dominance",
+        "fit",
         "rare_group",
         "secondary",
         "difference",

@@ -12,53 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from support import join_oracle, questions
-from support.families import insecure_key
 
-from protocols import join
-from protocols.local import run_local
 from sandbox.gate.release import release
-from sandbox.model.plan import Parameters, Plan
-from sandbox.planning import compile_question, fragment, require_sound
-from sandbox.tasks.protocol import cell_table, join_params, provider_rows
+from sandbox.model.plan import Plan
+from sandbox.tasks.protocol import cell_table, provider_rows
 
 CASES = int(os.environ.get("SANDBOX_ORACLE_CASES", "300"))
-
-
-def compiled(case: questions.Case) -> Plan:
-    return compile_question(
-        case.sql,
-        assets=case.assets,
-        title="random",
-        purpose="test",
-        recipients=("operator",),
-        rules=case.rules,
-        parameters=Parameters(key_bits=512),
-        operator="operator",
-        gate="gate",
-    )
-
-
-def local_table(plan: Plan, index: int, case: questions.Case) -> pa.Table:
-    """Run a fragment in this process; the worker has tests of its own."""
-    entry = plan.inputs[index]
-    found = fragment(plan, index, asset=case.assets[entry.asset])
-    connection = duckdb.connect()
-    connection.register("source", case.tables[entry.asset])
-    (counts,) = connection.sql(found.checks.sql, params=list(found.checks.parameters)).to_arrow_table().to_pylist()
-    require_sound(found, counts)
-    return connection.sql(found.rows.sql, params=list(found.rows.parameters)).to_arrow_table()
-
-
-def run(plan: Plan, case: questions.Case) -> join.JoinResult:
-    key = insecure_key()
-    params = join_params(plan, key.public_key.fingerprint)
-    roles: dict[str, Any] = {}
-    for index, entry in enumerate(plan.inputs):
-        rows = provider_rows(entry, plan.key_domain, local_table(plan, index, case))
-        roles[entry.provider] = join.JoinProvider(entry.provider, params, rows, allow_insecure_key=True)
-    roles["operator"] = join.JoinOperator("operator", params, allow_insecure_key=True)
-    roles["gate"] = join.JoinGate("gate", params, key, allow_insecure_key=True)
-    return run_local(roles)["gate"]
 
 
 def without_rare(plan: Plan, case: questions.Case) -> dict[str, pa.Table]:
@@ -76,7 +35,7 @@ def without_rare(plan: Plan, case: questions.Case) -> dict[str, pa.Table]:
         where = " WHERE " + " AND ".join(conditions) if conditions else ""
         rows = connection.execute(f"SELECT row, id, {label}::VARCHAR FROM raw t{at}{where} ORDER BY row").fetchall()
         # Ties between groups are broken by the order of their encoded labels.
-        order = provider_rows(entry, plan.key_domain, local_table(plan, index, case)).labels
+        order = provider_rows(entry, plan.key_domain, questions.local_table(plan, index, case)).labels
         numbers = {text: number for number, text in enumerate(label_texts(order, connection))}
         local = join_oracle.local_rows([(key, numbers.get(text, -1), ()) for _, key, text in rows], 0)
         kept = join_oracle.drop_rare(local, case.rules.min_pattern, entry.opens_multiplicity and not entry.unique)
@@ -103,8 +62,8 @@ def label_texts(labels: tuple[bytes, ...], connection: duckdb.DuckDBPyConnection
 @pytest.mark.parametrize("seed", range(CASES))
 def test_released_values_equal_the_pooled_tables(seed: int) -> None:
     case = questions.make_case(random.Random(seed))
-    plan = compiled(case)
-    released = release(plan, cell_table(plan, run(plan, case)))
+    plan = questions.compiled(case)
+    released = release(plan, cell_table(plan, questions.run(plan, case)))
     expected = {cell["labels"]: cell for cell in questions.pooled(case, without_rare(plan, case))}
     withheld = {(tuple(literal_value(x) for x in item.labels), item.column): item.reason for item in released.withheld}
     width = len(case.groups)

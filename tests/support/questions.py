@@ -9,9 +9,14 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from support.families import insecure_key
 
+from protocols import join
+from protocols.local import run_local
 from sandbox.model.asset import Asset, Column, KeyDomain
-from sandbox.model.plan import GateRules, Measure
+from sandbox.model.plan import GateRules, Measure, Parameters, Plan
+from sandbox.planning import compile_question, fragment, require_sound
+from sandbox.tasks.protocol import join_params, provider_rows
 
 DOMAIN = KeyDomain(name="person", types=("integer",))
 FUNCTIONS = ("COUNT", "SUM", "AVG", "VAR_SAMP", "VAR_POP", "STDDEV_SAMP", "STDDEV_POP")
@@ -126,6 +131,45 @@ def question(random_: random.Random, assets: dict[str, Asset], tables: dict[str,
     sql += f" WHERE {where}" if where else ""
     sql += f" GROUP BY {', '.join(expression for _, expression in groups)}" if groups else ""
     return Case(assets=assets, tables=tables, sql=sql, groups=groups, aggregates=aggregates, where=where, rules=rules)
+
+
+def compiled(case: Case) -> Plan:
+    """Return the plan of a case's question."""
+    return compile_question(
+        case.sql,
+        assets=case.assets,
+        title="random",
+        purpose="test",
+        recipients=("operator",),
+        rules=case.rules,
+        parameters=Parameters(key_bits=512),
+        operator="operator",
+        gate="gate",
+    )
+
+
+def local_table(plan: Plan, index: int, case: Case) -> pa.Table:
+    """Run a fragment in this process; the worker has tests of its own."""
+    entry = plan.inputs[index]
+    found = fragment(plan, index, asset=case.assets[entry.asset])
+    connection = duckdb.connect()
+    connection.register("source", case.tables[entry.asset])
+    (counts,) = connection.sql(found.checks.sql, params=list(found.checks.parameters)).to_arrow_table().to_pylist()
+    require_sound(found, counts)
+    return connection.sql(found.rows.sql, params=list(found.rows.parameters)).to_arrow_table()
+
+
+def run(plan: Plan, case: Case) -> join.JoinResult:
+    """Play the join of a plan over a case's tables; return what its gate decrypts."""
+    key = insecure_key()
+    params = join_params(plan, key.public_key.fingerprint)
+    roles: dict[str, Any] = {}
+    for index, entry in enumerate(plan.inputs):
+        rows = provider_rows(entry, plan.key_domain, local_table(plan, index, case))
+        roles[entry.provider] = join.JoinProvider(entry.provider, params, rows, allow_insecure_key=True)
+    roles["operator"] = join.JoinOperator("operator", params, allow_insecure_key=True)
+    roles["gate"] = join.JoinGate("gate", params, key, allow_insecure_key=True)
+    return run_local(roles)["gate"]
 
 
 def pooled(case: Case, tables: dict[str, pa.Table]) -> list[dict[str, Any]]:

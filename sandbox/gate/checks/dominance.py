@@ -12,29 +12,31 @@ from decimal import Decimal
 
 from sandbox.gate.cells import Moments
 from sandbox.gate.checks.outcome import PASS, Outcome, Subject
-from sandbox.model.plan import GateRules, Measure
+from sandbox.model.plan import PAIR_FUNCTIONS, GateRules, Measure
 
 NAME = "dominance"
 _FAIL = Outcome(verdict="fail", reason="DOMINANCE")
 _UNKNOWN = Outcome(verdict="inconclusive", reason="DOMINANCE")
-_JUDGED = ("sum", "avg", "var_samp", "var_pop", "stddev_samp", "stddev_pop")
+_JUDGED = (*PAIR_FUNCTIONS, "sum", "avg", "var_samp", "var_pop", "stddev_samp", "stddev_pop")
 
 
 def check(subject: Subject) -> Outcome:
     """Pass only what the inequality proves under every rule of the profile; what cannot be proved is withheld.
 
+    A function of two columns is judged by the amounts of both, over its own rows: two of them can tell a mean or a variance.
     Withheld as not provable: amounts of unknown sign without Σ|S|, no Σy², sums that contradict each other. A total of zero
     fails: the released zero would say of every contributor that it has none.
     """
-    moments, measure = subject.moments, subject.measure
-    bounds = shares(subject.rules)
-    if (
-        moments is None
-        or measure is None
-        or subject.aggregate.function not in _JUDGED
-        or not bounds
-        or moments.contributors == 0
-    ):
+    if subject.aggregate.function not in _JUDGED or not shares(subject.rules):
+        return PASS
+    outcome = _judge(subject.rules, subject.measure, subject.moments)
+    if subject.pair is not None and outcome.verdict == "pass":
+        outcome = _judge(subject.rules, subject.second_measure, subject.pair.second)
+    return outcome
+
+
+def _judge(rules: GateRules, measure: Measure | None, moments: Moments | None) -> Outcome:
+    if moments is None or measure is None or moments.contributors == 0:
         return PASS
     total = absolute_total(measure, moments)
     if total is None or moments.contribution_squares is None:
@@ -44,7 +46,7 @@ def check(subject: Subject) -> Outcome:
         return _UNKNOWN
     if total == 0:
         return _FAIL
-    proved = all(proves(weights, share, count, total, squares) for weights, share in bounds)
+    proved = all(proves(weights, share, count, total, squares) for weights, share in shares(rules))
     return PASS if proved else _FAIL
 
 

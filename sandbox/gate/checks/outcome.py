@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sandbox.gate.cells import Cell, Moments
+from sandbox.gate.cells import Cell, Moments, PairMoments
 from sandbox.model.decision import Reason, Verdict
 from sandbox.model.plan import Aggregate, GateRules, Measure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One aggregate of one cell, with the rules it is judged by. measure and moments are None for COUNT(*) and keys."""
+    """One aggregate of one cell, with the rules it is judged by. measure and moments are None for COUNT(*) and keys.
+
+    For a function of two columns, `pair` holds both columns' moments over its rows; measure and moments are the first column's
+    there, second_measure is the second's.
+    """
 
     rules: GateRules
     cell: Cell
     aggregate: Aggregate
     measure: Measure | None
     moments: Moments | None
+    pair: PairMoments | None = None
+    second_measure: Measure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,9 +66,10 @@ def _populations(record: ReleaseRecord) -> Iterator[tuple[str, int]]:
     for cell in record.cells:
         for count in cell.counts:
             aggregate = record.aggregates[count.aggregate]
-            measure = None
-            if aggregate.input is not None and aggregate.measure is not None:
-                entry = record.inputs[aggregate.input].input
-                measure = (entry.asset, entry.measures[aggregate.measure].column)
+            measures = []
+            for index, number in ((aggregate.input, aggregate.measure), (aggregate.other_input, aggregate.other_measure)):
+                if index is not None and number is not None:
+                    entry = record.inputs[index].input
+                    measures.append((entry.asset, entry.measures[number].column))
             labels = sorted(zip(groups, cell.labels, strict=True), key=lambda pair: pair[0])
-            yield digest([sorted(inputs), labels, measure]), count.keys
+            yield digest([sorted(inputs), labels, sorted(measures)]), count.keys

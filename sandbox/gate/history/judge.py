@@ -11,16 +11,17 @@ from sandbox.gate.history.space import Released, RowSpace, State
 from sandbox.model.decision import Verdict
 from sandbox.model.product import ReleasedCount, ReleaseRecord
 
-_Measure = tuple[str, str]
-Population = tuple[int, int, _Measure | None]
-_Told = tuple[_Measure, frozenset[int]]
+Measures = tuple[tuple[str, str], ...]
+Population = tuple[int, int, Measures]
+_Told = tuple[Measures, frozenset[int]]
 
 
 class Judge:
     """Holds every earlier release, then takes the last record's aggregates in turn.
 
     A COUNT adds its population to the counts. SUM, AVG, VAR and STDDEV of x add the rows that have a value to the amounts of x;
-    together with what was released of the same rows before they may tell COUNT(x) as well. Raises BeyondModel.
+    together with what was released of the same rows before they may tell COUNT(x) as well. A function of two columns adds the
+    rows in which both have a value to the amounts of each and of both together. Raises BeyondModel.
     """
 
     def __init__(self, records: Sequence[ReleaseRecord], *, k: int) -> None:
@@ -31,7 +32,7 @@ class Judge:
         self._columns, self._doubt = columns_of(records, atoms_of(records))
         self._told: dict[_Told, frozenset[str]] = {}
         self._counts = self._space(frozenset())
-        self._amounts: dict[_Measure, RowSpace] = {}
+        self._amounts: dict[Measures, RowSpace] = {}
         self._start = self._extend(list(self._earlier()))
 
     def refused(self, standing: Sequence[tuple[int, ReleasedCount]]) -> dict[tuple[int, int], Verdict]:
@@ -61,19 +62,20 @@ class Judge:
         """Add aggregates to every space that they concern, or to none."""
         before = self._counts.state(), {measure: space.state() for measure, space in self._amounts.items()}, dict(self._told)
         counts: list[Released] = []
-        amounts: dict[_Measure, list[Released]] = {}
+        amounts: dict[Measures, list[Released]] = {}
         for number, position, count in batch:
-            measure, released = self._population(number, position, count)
+            measures, released = self._population(number, position, count)
             function = self._records[number].aggregates[count.aggregate].function
-            if measure is None:
+            if not measures:
                 counts.append(released)
                 continue
-            functions = self._told.get((measure, released.columns), frozenset()) | {function}
-            self._told[measure, released.columns] = functions
+            functions = self._told.get((measures, released.columns), frozenset()) | {function}
+            self._told[measures, released.columns] = functions
             if tells_count(functions):
                 counts.append(released)
             if function != "count":
-                amounts.setdefault(measure, []).append(released)
+                for amount in {measures, *((measure,) for measure in measures)}:
+                    amounts.setdefault(amount, []).append(released)
         verdict = self._counts.extend(counts)
         for measure, populations in amounts.items():
             if verdict == "pass":
@@ -82,7 +84,7 @@ class Judge:
             self._restore(*before)
         return verdict
 
-    def _restore(self, counts: State, amounts: dict[_Measure, State], told: dict[_Told, frozenset[str]]) -> None:
+    def _restore(self, counts: State, amounts: dict[Measures, State], told: dict[_Told, frozenset[str]]) -> None:
         self._counts.restore(counts)
         self._amounts = {measure: self._amounts[measure] for measure in amounts}
         for measure, state in amounts.items():
@@ -95,50 +97,53 @@ class Judge:
                 for count in cell.counts:
                     yield number, position, count
 
-    def _amounts_of(self, measure: _Measure) -> RowSpace:
-        if measure not in self._amounts:
-            self._amounts[measure] = self._space(self._counts.empty)
-        return self._amounts[measure]
+    def _amounts_of(self, measures: Measures) -> RowSpace:
+        if measures not in self._amounts:
+            self._amounts[measures] = self._space(self._counts.empty)
+        return self._amounts[measures]
 
     def _space(self, empty: frozenset[int]) -> RowSpace:
         return RowSpace(k=self._k, one_row_per_key=self._one_row_per_key, doubt=self._doubt, budget=self._budget, empty=empty)
 
-    def _population(self, number: int, position: int, count: ReleasedCount) -> tuple[_Measure | None, Released]:
-        measure = measure_of_aggregate(self._records[number], count.aggregate)
-        return measure, Released(
-            columns=self._columns.get((number, position, measure), frozenset()),
+    def _population(self, number: int, position: int, count: ReleasedCount) -> tuple[Measures, Released]:
+        measures = measures_of_aggregate(self._records[number], count.aggregate)
+        return measures, Released(
+            columns=self._columns.get((number, position, measures), frozenset()),
             rows=count.rows,
             keys=count.keys,
             counts_keys=self._records[number].aggregates[count.aggregate].function == "count_keys",
         )
 
 
-def measure_of_aggregate(record: ReleaseRecord, aggregate: int) -> _Measure | None:
-    """Return (asset, column) of what an aggregate is of; None for COUNT(*) and COUNT(DISTINCT key)."""
+def measures_of_aggregate(record: ReleaseRecord, aggregate: int) -> Measures:
+    """Return (asset, column) of each column that an aggregate is of, in order; none for COUNT(*) and COUNT(DISTINCT key)."""
     entry = record.aggregates[aggregate]
-    if entry.input is None or entry.measure is None:
-        return None
-    source = record.inputs[entry.input].input
-    return source.asset, source.measures[entry.measure].column
+    places = ((entry.input, entry.measure), (entry.other_input, entry.other_measure))
+    found = []
+    for index, measure in places:
+        if index is not None and measure is not None:
+            source = record.inputs[index].input
+            found.append((source.asset, source.measures[measure].column))
+    return tuple(sorted(found))
 
 
 def columns_of(
     records: Sequence[ReleaseRecord], atoms: Sequence[Atom]
 ) -> tuple[dict[Population, frozenset[int]], dict[int, int]]:
     """Return each population's columns, and each column's doubt: atoms that no population tells apart are one column."""
-    asked: dict[tuple[int, int], set[_Measure | None]] = {}
+    asked: dict[tuple[int, int], set[Measures]] = {}
     for number, record in enumerate(records):
         for position, cell in enumerate(record.cells):
-            asked[number, position] = {measure_of_aggregate(record, count.aggregate) for count in cell.counts}
+            asked[number, position] = {measures_of_aggregate(record, count.aggregate) for count in cell.counts}
     numbers: dict[frozenset[Population], int] = {}
     doubt: dict[int, int] = {}
     for atom in atoms:
         populations = frozenset(
-            (number, position, measure)
+            (number, position, measures)
             for number, position in enumerate(atom.cells)
             if position is not None
-            for measure in asked[number, position]
-            if measure is None or measure in atom.present
+            for measures in asked[number, position]
+            if atom.present.issuperset(measures)
         )
         column = numbers.setdefault(populations, len(numbers))
         doubt[column] = min(atom.doubt, doubt.get(column, atom.doubt))

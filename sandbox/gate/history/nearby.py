@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from sandbox.gate.history.atoms import atoms_of
-from sandbox.gate.history.judge import Population, columns_of, measure_of_aggregate
+from sandbox.gate.history.judge import Population, columns_of, measures_of_aggregate
 from sandbox.model.product import ReleasedCount, ReleaseRecord
 
 _Place = tuple[int, int]
@@ -41,7 +41,7 @@ def _populations(
     record: ReleaseRecord, number: int, columns: dict[Population, frozenset[int]]
 ) -> list[tuple[int, ReleasedCount, frozenset[int]]]:
     return [
-        (position, count, columns.get((number, position, measure_of_aggregate(record, count.aggregate)), frozenset()))
+        (position, count, columns.get((number, position, measures_of_aggregate(record, count.aggregate)), frozenset()))
         for position, cell in enumerate(record.cells)
         for count in cell.counts
     ]

@@ -24,7 +24,8 @@ from sandbox.model.expression import (
     Not,
 )
 from sandbox.model.plan import Order, Plan
-from sandbox.planning import describe, profiles, rules_for
+from sandbox.planning import describe, fragment, profiles, rules_for
+from sandbox.tasks.protocol import join_params
 
 JOINS = "FROM registry.patients p JOIN lab.measurements l ON l.id = p.id JOIN hospital.events e ON e.id = p.id"
 GOLDEN = Path(__file__).parent / "golden_health.json"
@@ -158,6 +159,49 @@ def test_in_group_by_and_having_a_column_wins_over_an_alias() -> None:
 def test_names_without_aliases() -> None:
     plan = compiled(f"SELECT City, p.age // 10, COUNT(*), COUNT(DISTINCT p.id), AVG(l.value) {JOINS} GROUP BY city, 2")
     assert [item.name for item in plan.select] == ["City", "age // 10", "count_star()", "count(DISTINCT id)", "avg(value)"]
+
+
+def test_functions_of_two_columns_across_providers_and_at_one() -> None:
+    tables = "FROM registry.patients p JOIN lab.measurements l ON l.id = p.id"
+    items = "CORR(l.value, p.age), REGR_SLOPE(l.repeats, l.value) AS b, AVG(l.value)"
+    plan = compiled(f"SELECT {items} {tables} HAVING COVAR_POP(p.age, l.value) > 0")
+    assert [item.name for item in plan.select] == ["corr(value, age)", "b", "avg(value)"]
+    lab = [(one.column, one.given, one.times) for one in plan.inputs[1].measures]
+    assert lab == [("value", None, None), ("value", "repeats", 2), ("repeats", "value", None), ("value", "repeats", None)]
+    places = [(item.function, item.input, item.measure, item.other_input, item.other_measure) for item in plan.aggregates]
+    assert places == [
+        ("corr", 1, 0, 0, 0),
+        ("regr_slope", 1, 2, 1, 3),
+        ("avg", 1, 0, None, None),
+        ("covar_pop", 0, 0, 1, 0),
+    ]
+    uses = {(item.asset, item.column): item.uses for item in plan.uses}
+    assert uses["lab.measurements", "value"] == ("mean", "moments")
+    assert uses["registry.patients", "age"] == ("moments",)
+    assert uses["lab.measurements", "repeats"] == ("moments",)
+    product = plan.inputs[1].measures[1]
+    assert product.needs_sum
+    assert not product.needs_squares
+    found = fragment(plan, 1, asset=ASSETS["lab.measurements"])
+    assert [check.name for check in found.counts if check.kind == "out_of_bounds"] == [f"out_of_bounds_{n}" for n in (0, 2, 3)]
+
+
+def test_what_the_join_multiplies_and_what_it_only_adds_up() -> None:
+    tables = "FROM registry.patients p JOIN lab.measurements l ON l.id = p.id"
+    masked = join_params(compiled(f"SELECT CORR(l.value, p.age) {tables}"), "key")
+    assert [(spec.left, spec.right, spec.nulls, spec.squares, spec.dominance) for spec in masked.products] == [
+        ((0, 0), (1, 0), True, True, True)
+    ]
+    assert [measure.sums for provider in masked.providers for measure in provider.measures] == [False, False]
+    complete = " WHERE l.value IS NOT NULL AND p.age IS NOT NULL"
+    summed = join_params(compiled(f"SELECT COVAR_POP(l.value, p.age) {tables}{complete}"), "key")
+    assert [(spec.nulls, spec.squares, spec.dominance) for spec in summed.products] == [(False, False, False)]
+    assert [(m.sums, m.squares, m.dominance) for provider in summed.providers for m in provider.measures] == [
+        (True, False, True)
+    ] * 2
+    half = join_params(compiled(f"SELECT CORR(l.value, p.age) {tables} WHERE l.value IS NOT NULL"), "key")
+    assert half.products[0].nulls
+    assert not join_params(compiled(f"SELECT CORR(l.value, l.repeats) {tables}"), "key").products
 
 
 def test_joins_in_any_shape() -> None:

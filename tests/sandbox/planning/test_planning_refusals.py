@@ -61,6 +61,15 @@ REFUSED = [
     (f"SELECT COUNT(*) {TABLES} WHERE p.age =^\u00a03", "NO-BREAK SPACE"),
     (f"SELECT COUNT(*) {TABLES} WHERE l.test = 'a^\u202eb'", "U+202E"),
     (f"SELECT COUNT(*)^\x1b[31m {TABLES}", "U+001B"),
+    # functions of two columns
+    (f"SELECT CORR(p.age, ^p.age) {TABLES}", "with itself"),
+    (f"SELECT CORR(l.value, ^p.id) {TABLES}", "key"),
+    (f"SELECT CORR(l.value, ^3) {TABLES}", "two plain columns"),
+    (f"SELECT COVAR_POP(^l.test, p.age) {TABLES}", "of type text"),
+    (f"SELECT REGR_SLOPE(p.age, ^l.unbounded) {TABLES}", "no declared bounds"),
+    (f"SELECT COUNT(*) {TABLES} WHERE ^CORR(p.age, l.value) > 0.5", "belong into HAVING"),
+    (f"SELECT ^REGR_COUNT(p.age, l.value) {TABLES}", "not a function"),
+    (f"SELECT CORR(l.value, p.age) ^FILTER (WHERE p.age > 3) {TABLES}", "FILTER"),
     # names
     ("SELECT COUNT(*) FROM ^patients p JOIN lab.measurements l ON l.id = p.id", "names no provider"),
     ("SELECT COUNT(*) FROM ^registry.nobody p JOIN lab.measurements l ON l.id = p.id", "catalogue"),

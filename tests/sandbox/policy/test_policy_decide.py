@@ -268,6 +268,30 @@ REFUSED: dict[str, tuple[Question, str]] = {
         on_plan(question(), uses=(), aggregates=(Aggregate(function="var_pop", input=1, measure=0),)),
         "lab.measurements.value may not be used for variance; its owner allows count, mean, sum",
     ),
+    "understated moments": (
+        on_plan(
+            question(),
+            uses=(),
+            aggregates=(Aggregate(function="corr", input=1, measure=0, other_input=1, other_measure=0),),
+        ),
+        "lab.measurements.value may not be used for moments; its owner allows count, mean, sum",
+    ),
+    "a measure that leans on a hidden column": (
+        with_source(measures=(replace(question().plan.inputs[1].measures[0], given="test"),)),
+        "lab.measurements.test may not be used for moments; its owner allows filter",
+    ),
+    "a product of nothing": (
+        with_source(measures=(replace(question().plan.inputs[1].measures[0], given="test", times=5),)),
+        "a product points at no measure",
+    ),
+    "half a pair": (
+        on_plan(question(), aggregates=(Aggregate(function="corr", input=1, measure=0),)),
+        "points at no measure",
+    ),
+    "a pair where one column is asked": (
+        on_plan(question(), aggregates=(Aggregate(function="sum", input=1, measure=0, other_input=1, other_measure=0),)),
+        "names a measure that it cannot have",
+    ),
     "unknown use": (
         on_plan(question(), uses=(ColumnUse(asset="lab.measurements", column="value", uses=("telepathy",)),)),  # type: ignore[arg-type]
         "telepathy is no known use",
