@@ -4,13 +4,16 @@ from protocols.aggregation.disclosure import disclosure
 from protocols.aggregation.gate import SumGate, SumResult
 from protocols.aggregation.history import SumHistory
 from protocols.aggregation.local import secure_sum
+from protocols.aggregation.noise import Block, NoisePlan, plan_noise
 from protocols.aggregation.operator import SumOperator, SumOutcome
 from protocols.aggregation.params import Member, SumParams, plan_sum
 from protocols.aggregation.party import Participation, SumParty
 from protocols.aggregation.thresholds import Thresholds, choose
 
 __all__ = [
+    "Block",
     "Member",
+    "NoisePlan",
     "Participation",
     "SumGate",
     "SumHistory",
@@ -22,6 +25,7 @@ __all__ = [
     "Thresholds",
     "choose",
     "disclosure",
+    "plan_noise",
     "plan_sum",
     "secure_sum",
 ]
