@@ -54,13 +54,12 @@ class ProductSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A sum of products Σxy over the joined rows of a cell. left, right: (provider, measure), left before right in the ring.
 
     nulls: also the moments of both measures over rows where both have a value; without it Σxy alone, for lists without NULLs
-    in these measures. squares: Σx² and Σy² among those moments. dominance: sums that bound the largest contributors' shares.
+    in these measures. dominance: among those moments sums that bound the largest contributors' shares.
     """
 
     left: tuple[int, int]
     right: tuple[int, int]
     nulls: bool
-    squares: bool
     dominance: bool
 
 
@@ -114,8 +113,8 @@ class JoinParams(msgspec.Struct, frozen=True, kw_only=True):
         )
         if not known or product.left[0] >= product.right[0]:
             raise ParameterError("a product names two measures, the left one's provider before the right one's in the ring")
-        if not product.nulls and (product.squares or product.dominance):
-            raise ParameterError("squares and dominance of a product belong to its moments over rows where both have a value")
+        if not product.nulls and product.dominance:
+            raise ParameterError("dominance of a product is judged by its moments over rows where both have a value")
 
     def measure(self, place: tuple[int, int]) -> MeasureSpec:
         """Return a measure by (provider, measure)."""

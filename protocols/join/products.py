@@ -185,9 +185,9 @@ def _roles(params: JoinParams, product: ProductSpec) -> dict[str, Term]:
             "count": ("c", "c", 1),
             "left_total": ("s", "c", 1),
             "right_total": ("c", "s", 1),
+            "left_squares": ("q", "c", 1),
+            "right_squares": ("c", "q", 1),
         }
-    if product.nulls and product.squares:
-        found |= {"left_squares": ("q", "c", 1), "right_squares": ("c", "q", 1)}
     if product.nulls and product.dominance:
         found |= {"left_contribution_squares": ("d", "e", 2), "right_contribution_squares": ("e", "d", 2)}
         if params.measure(product.left).signed:

@@ -144,7 +144,7 @@ def _validate_cell(plan: Plan, cell: Cell) -> None:
     for aggregate in plan.aggregates:
         pair = pair_of(aggregate)
         if pair is not None:
-            _validate_pair(cell, aggregate.function, pair)
+            _validate_pair(cell, pair)
         elif aggregate.input is not None and aggregate.measure is not None:
             _validate_measure(cell, aggregate.function, (aggregate.input, aggregate.measure))
 
@@ -168,18 +168,18 @@ def _validate_moments(cell: Cell, moments: Moments) -> None:
         raise UsageError("a cell's sum and squares fit no data; a provider broke its bound or a peer sent garbage")
 
 
-def _validate_pair(cell: Cell, function: str, pair: Pair) -> None:
+def _validate_pair(cell: Cell, pair: Pair) -> None:
     found = cell.pairs.get(pair)
     if found is None:
         raise UsageError(f"a cell lacks the moments of measures {pair[0]} and {pair[1]} together")
     first, second = found.first, found.second
     for moments in (first, second):
         _validate_moments(cell, moments)
-        if moments.sum is None or (moments.squares is None and not function.startswith("covar")):
+        if moments.sum is None or moments.squares is None:
             raise UsageError(f"a cell lacks sums or squares of measures {pair[0]} and {pair[1]} together")
     if (first.count, first.contributors) != (second.count, second.contributors):
         raise UsageError("two columns are counted over different rows; a peer sent inconsistent aggregates")
-    if first.squares is not None and second.squares is not None and found.product**2 > first.squares * second.squares:
+    if found.product**2 > (first.squares or 0) * (second.squares or 0):
         raise UsageError("a cell's products and squares fit no data; a provider broke its bound or a peer sent garbage")
 
 

@@ -23,12 +23,12 @@ class Spreads:
 
 
 def spreads(moments: PairMoments) -> Spreads:
-    """Return a pair's spreads; those of squares that were not asked for are 0."""
+    """Return a pair's spreads."""
     y, x, count = moments.first, moments.second, moments.first.count
     total_y, total_x = y.sum or 0, x.sum or 0
     return Spreads(
-        yy=0 if y.squares is None else count * y.squares - total_y**2,
-        xx=0 if x.squares is None else count * x.squares - total_x**2,
+        yy=count * (y.squares or 0) - total_y**2,
+        xx=count * (x.squares or 0) - total_x**2,
         xy=count * moments.product - total_x * total_y,
     )
 

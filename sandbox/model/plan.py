@@ -116,7 +116,7 @@ class GateRules(Document, frozen=True, kw_only=True):
 
     min_keys: distinct keys behind a cell. min_contributors: keys with a value behind an aggregate.
     min_pattern: keys that share a per-key pattern at a provider, before blinding. min_list: rows of a provider's list.
-    min_freedom: contributors beyond a fit's parameters (CORR, REGR_*).
+    min_freedom: contributors beyond the parameters of a function of two columns.
     dominance: shares in per cent of the largest one and two contributors, and p of the p % rule; None where not judged.
     """
 

@@ -69,7 +69,10 @@ class _Need:
 
 @dataclass(slots=True)
 class Cells:
-    """The cells that a question defines: its groups and its aggregates, and every column's uses."""
+    """The cells that a question defines: its groups and its aggregates, and every column's uses.
+
+    complete: columns, as (input, name), whose rows without a value WHERE leaves out.
+    """
 
     question: Question
     scope: Scope
@@ -77,6 +80,7 @@ class Cells:
     aggregates: list[_Asked] = field(default_factory=list)
     needs: dict[_Place, _Need] = field(default_factory=dict)
     uses: dict[tuple[int, str], set[Use]] = field(default_factory=dict)
+    complete: set[tuple[int, str]] = field(default_factory=set)
 
     def reader(self, use: Use) -> Reader:
         """Return a reader of expressions over columns, for `filter` or `group`."""
@@ -248,15 +252,15 @@ class Cells:
             raise self.question.error(
                 second.start, f"{function.upper()} of a column with itself", "name two columns; VAR_POP is a column's spread"
             )
-        if first.input != second.input:
-            places = [_Place(found.input, found.column.name) for found in (first, second)]
-        else:
+        one_table = first.input == second.input
+        complete = self.complete.issuperset((found.input, found.column.name) for found in (first, second))
+        places = [
+            _Place(found.input, found.column.name, other.column.name if one_table and not complete else None)
+            for found, other in ((first, second), (second, first))
+        ]
+        if one_table:
             lower, upper = sorted((first, second), key=lambda found: found.column.name)
-            places = [
-                _Place(found.input, found.column.name, other.column.name) for found, other in ((first, second), (second, first))
-            ]
-            product = _Place(first.input, upper.column.name, lower.column.name, is_product=True)
-            self._need(function, upper, product)
+            self._need(function, upper, _Place(first.input, upper.column.name, lower.column.name, is_product=True))
         for found, where in zip((first, second), places, strict=True):
             self._need(function, found, where)
         return _Asked(function, *places)
@@ -309,9 +313,9 @@ def _build_measure(question: Question, need: _Need, where: _Place, own: Sequence
         raise question.error(
             need.start, f"the bounds or the scale of {column.name} are unusable as declared", "have its registration corrected"
         )
-    squares = bool(sums - {"sum", "avg", "covar_samp", "covar_pop"}) and not where.is_product
+    squares = bool(sums - {"sum", "avg"})
     bound = _largest(column, low, high)
-    if (bound**2 if sums - {"sum", "avg"} else bound) > MAX_SQUARE:
+    if (bound**2 if squares else bound) > MAX_SQUARE:
         raise question.error(
             need.start,
             f"the bounds of {column.name} are too wide for exact sums",
@@ -321,15 +325,21 @@ def _build_measure(question: Question, need: _Need, where: _Place, own: Sequence
         column=column.name,
         type=column.type,
         needs_sum=True,
-        needs_squares=squares,
+        needs_squares=squares and not where.is_product,
         scale=column.scale,
         bound=bound,
         lowest=low,
         highest=high,
         clip=column.clip,
         given=where.given,
-        times=own.index(_Place(where.input, str(where.given), where.column)) if where.is_product else None,
+        times=_factor(where, own) if where.is_product else None,
     )
+
+
+def _factor(product: _Place, own: Sequence[_Place]) -> int:
+    """Return the measure that a product multiplies its column with: over the rows of both, or over all where none lacks one."""
+    options = [_Place(product.input, str(product.given), given) for given in (product.column, None)]
+    return own.index(next(place for place in options if place in own))
 
 
 def _largest(column: Column, low: str, high: str) -> int:

@@ -9,7 +9,7 @@ from sqlglot import exp
 from sandbox.errors import UsageError
 from sandbox.model.asset import Asset
 from sandbox.model.canonical import digest
-from sandbox.model.expression import AggregateRef, Expression, GroupRef
+from sandbox.model.expression import AggregateRef, ColumnRef, Expression, GroupRef, IsNull
 from sandbox.model.plan import ColumnUse, GateRules, LocalGroup, Measure, Order, Parameters, Plan, PlanInput, SelectItem, Use
 from sandbox.planning.aggregates import FUNCTION_NAMES, Cells, is_aggregate
 from sandbox.planning.expressions import MAX_INTEGER, Reader, Typed
@@ -115,7 +115,11 @@ class _Reading:
                 pending += [term.expression, term.this]
                 continue
             typed = reader.condition(term)
-            filters[self._owner(term, typed)].append(typed.expression)
+            owner = self._owner(term, typed)
+            filters[owner].append(typed.expression)
+            match typed.expression:
+                case IsNull(operand=ColumnRef(name=name), negated=True):
+                    self.cells.complete.add((owner, name))
             self.cells.note(typed, "filter")
         return filters
 

@@ -127,7 +127,7 @@ def _rules(rules: GateRules) -> list[str]:
         f"profile {rules.profile}, version {rules.version}",
         f"at least {rules.min_keys} keys in a cell, {rules.min_contributors} with a value behind each aggregate",
         f"at least {rules.min_pattern} keys to a pattern of groups, {rules.min_list} rows to a provider's list",
-        f"at least {rules.min_freedom} keys beyond the parameters of a fit (CORR, REGR_*), which is not perfect",
+        f"at least {rules.min_freedom} keys beyond the parameters of a line (CORR, COVAR, REGR), which is no perfect fit",
         f"at least {rules.min_difference} keys of difference to every earlier release",
     ]
     shares = [

@@ -12,28 +12,20 @@ from collections.abc import Iterator, Mapping
 from protocols import join
 from sandbox.gate.cells import Moments, Pair, PairMoments, Place, pair_of
 from sandbox.model.expression import ColumnRef, IsNull
-from sandbox.model.plan import Aggregate, Measure, Plan, PlanInput
+from sandbox.model.plan import Measure, Plan, PlanInput
 
-COVARIANCES = frozenset({"covar_samp", "covar_pop"})
 WITHOUT_SUM = frozenset({"count", "count_rows", "count_keys"})
-WITHOUT_SQUARES = frozenset({"sum", "avg"}) | COVARIANCES
+WITHOUT_SQUARES = frozenset({"sum", "avg"})
 
 
 def products(plan: Plan, *, judged: bool) -> tuple[join.ProductSpec, ...]:
     """Return the products across providers that a plan asks of the join. judged: whether its profile judges dominance."""
-    found: dict[Pair, bool] = {}
-    for pair, aggregate in _crossed(plan):
-        found[pair] = found.get(pair, False) or aggregate.function not in COVARIANCES
-    return tuple(
-        join.ProductSpec(
-            left=left,
-            right=right,
-            nulls=not _is_complete(plan, left, right),
-            squares=squares and not _is_complete(plan, left, right),
-            dominance=judged and not _is_complete(plan, left, right),
-        )
-        for (left, right), squares in found.items()
-    )
+    found = []
+    for left, right in dict.fromkeys(tuple(sorted(pair)) for pair in _pairs(plan) if _is_crossed(pair)):
+        nulls = not _is_complete(plan, left, right)
+        spec = join.ProductSpec(left=left, right=right, nulls=nulls, dominance=nulls and judged)
+        found.append(spec)
+    return tuple(found)
 
 
 def sums(plan: Plan, place: Place) -> tuple[bool, bool]:
@@ -42,10 +34,8 @@ def sums(plan: Plan, place: Place) -> tuple[bool, bool]:
     functions = {item.function for item in plan.aggregates if (item.input, item.measure) == place and pair_of(item) is None}
     if measure.given is not None or measure.times is not None:
         return measure.needs_sum, measure.needs_squares
-    for (left, right), aggregate in _crossed(plan):
-        if place in (left, right) and _is_complete(plan, left, right):
-            functions.add(aggregate.function)
-    return bool(functions - WITHOUT_SUM), bool(functions - WITHOUT_SUM - WITHOUT_SQUARES)
+    paired = any(place in pair and (not _is_crossed(pair) or _is_complete(plan, *pair)) for pair in _pairs(plan))
+    return paired or bool(functions - WITHOUT_SUM), paired or bool(functions - WITHOUT_SUM - WITHOUT_SQUARES)
 
 
 def bound(plan: Plan, place: Place) -> int:
@@ -65,12 +55,9 @@ def pair_moments(plan: Plan, moments: Mapping[Place, Moments], cell: join.Cell) 
     """Return the moments of each function of two columns in one cell, its first column first."""
     specs = [(spec.left, spec.right) for spec in products(plan, judged=False)]
     found: dict[Pair, PairMoments] = {}
-    for aggregate in plan.aggregates:
-        pair = pair_of(aggregate)
-        if pair is None:
-            continue
+    for pair in _pairs(plan):
         first, second = pair
-        if first[0] == second[0]:
+        if not _is_crossed(pair):
             product = moments[first[0], _product_of(plan.inputs[first[0]], first, second)]
             found[pair] = PairMoments(first=moments[first], second=moments[second], product=product.sum or 0)
             continue
@@ -95,13 +82,15 @@ def as_moments(plan: Plan, place: Place, moments: join.Moments) -> Moments:
     )
 
 
-def _crossed(plan: Plan) -> Iterator[tuple[Pair, Aggregate]]:
-    """Every function of two providers' columns, with its places in the ring's order."""
+def _pairs(plan: Plan) -> Iterator[Pair]:
     for aggregate in plan.aggregates:
         pair = pair_of(aggregate)
-        if pair is not None and pair[0][0] != pair[1][0]:
-            left, right = sorted(pair)
-            yield (left, right), aggregate
+        if pair is not None:
+            yield pair
+
+
+def _is_crossed(pair: Pair) -> bool:
+    return pair[0][0] != pair[1][0]
 
 
 def _is_complete(plan: Plan, *places: Place) -> bool:

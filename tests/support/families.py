@@ -120,7 +120,7 @@ def product_roles() -> dict[str, Party]:
             provider_spec("left", carries=True, measures=(MEASURE,)),
             provider_spec("right", unique=True, opens_multiplicity=False, measures=(MEASURE,)),
         ),
-        products=(join.ProductSpec(left=(0, 0), right=(1, 0), nulls=True, squares=True, dominance=True),),
+        products=(join.ProductSpec(left=(0, 0), right=(1, 0), nulls=True, dominance=True),),
     )
     return join_roles_of(
         params,

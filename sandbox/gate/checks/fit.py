@@ -1,7 +1,7 @@
 """A fit has at least 10 contributors beyond its parameters (BELOW_K) and is not perfect (DOMINANCE).
 
-CORR, REGR_SLOPE, REGR_INTERCEPT and REGR_R2 of (y, x) fit a line, two parameters. Where every point lies on one line, or a
-column is constant, whoever knows one value of a contributor would learn the other exactly.
+Functions of (y, x) describe a line, two parameters; COVAR too, which gives CORR beside the variances. Where every point lies
+on one line, or a column is constant, whoever knows one value of a contributor would learn the other exactly.
 Source: Brandt et al., Guidelines for the checking of output based on microdata research, ESSnet SDC (2010), on correlation
 and regression coefficients; the figure is the profile's `min_freedom`.
 """
@@ -13,13 +13,12 @@ from sandbox.gate.two_columns import spreads
 
 NAME = "fit"
 PARAMETERS = 2
-_JUDGED = ("corr", "regr_slope", "regr_intercept", "regr_r2")
 
 
 def check(subject: Subject) -> Outcome:
-    """Judge the functions that fit a line; at no contributor they are SQL's NULL."""
+    """Judge every function of two columns; at no contributor they are SQL's NULL."""
     pair = subject.pair
-    if pair is None or subject.aggregate.function not in _JUDGED or pair.first.contributors == 0:
+    if pair is None or pair.first.contributors == 0:
         return PASS
     if pair.first.contributors - PARAMETERS < subject.rules.min_freedom:
         return Outcome(verdict="fail", reason="BELOW_K")

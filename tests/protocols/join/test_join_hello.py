@@ -45,7 +45,7 @@ def measure(**changes: Any) -> tuple[join.MeasureSpec, ...]:
 def with_product(**changes: Any) -> join.JoinParams:
     columns = {"measures": (families.MEASURE,) * 2}
     specs = (provider_spec("left", carries=True, **columns), provider_spec("right", **columns))
-    fields: dict[str, Any] = {"left": (0, 0), "right": (1, 0), "nulls": True, "squares": True, "dominance": True}
+    fields: dict[str, Any] = {"left": (0, 0), "right": (1, 0), "nulls": True, "dominance": True}
     return join_params(specs, products=(join.ProductSpec(**(fields | changes)),))
 
 
@@ -82,8 +82,7 @@ OTHER_PARAMS: dict[str, join.JoinParams] = {
     "products": with_product(),
     "product.left": with_product(left=(0, 1)),
     "product.right": with_product(right=(1, 1)),
-    "product.nulls": with_product(nulls=False, squares=False, dominance=False),
-    "product.squares": with_product(squares=False),
+    "product.nulls": with_product(nulls=False, dominance=False),
     "product.dominance": with_product(dominance=False),
 }
 

@@ -69,7 +69,6 @@ def random_case(random_: random.Random) -> dict[str, Any]:
                 left=left,
                 right=right,
                 nulls=nulls,
-                squares=nulls and random_.random() < 0.7,
                 dominance=nulls and random_.random() < 0.7,
             )
         )
@@ -110,7 +109,7 @@ def check_product(case: dict[str, Any], number: int, moments: join.ProductMoment
             contributors=len({key for key, _, _ in both}),
             count=len(both),
             total=sum(row[at] for row in both),
-            squares=sum(row[at] ** 2 for row in both) if product.squares else None,
+            squares=sum(row[at] ** 2 for row in both),
             contribution_squares=sum(share**2 for share in shares.values()) if product.dominance else None,
             absolute=sum(map(abs, shares.values())) if product.dominance and signed else None,
         )
@@ -146,7 +145,7 @@ def two_columns(**changes: Any) -> tuple[join.JoinParams, dict[str, Any]]:
         families.provider_spec("left", unique=True, carries=True, measures=(measure,)),
         families.provider_spec("right", unique=True, measures=(measure,)),
     )
-    product = join.ProductSpec(left=(0, 0), right=(1, 0), nulls=True, squares=True, dominance=True)
+    product = join.ProductSpec(left=(0, 0), right=(1, 0), nulls=True, dominance=True)
     params = families.join_params(specs, products=(product,), **changes)
     raw = [(key, key % 2, (key - 6,)) for key in range(12)] + [(12, 2, (99,))]
     rows = {
@@ -206,7 +205,7 @@ def test_masked_values_look_like_uniform_numbers_whatever_they_hide(monkeypatch:
         families.provider_spec("left", unique=True, carries=True, measures=(measure,)),
         families.provider_spec("right", unique=True, measures=(measure,)),
     )
-    product = join.ProductSpec(left=(0, 0), right=(1, 0), nulls=False, squares=False, dominance=False)
+    product = join.ProductSpec(left=(0, 0), right=(1, 0), nulls=False, dominance=False)
     params = families.join_params(specs, products=(product,), chunk_rows=64)
     decrypt, decrypted = paillier.PrivateKey.decrypt_packed, list[int]()
 
@@ -273,12 +272,12 @@ def test_a_key_too_short_for_a_product_is_refused_before_anything_is_encrypted()
     [
         ({"right": (1, 1)}, "names two measures"),
         ({"left": (1, 0)}, "before the right one's"),
-        ({"nulls": False}, "belong to its moments"),
+        ({"nulls": False}, "judged by its moments"),
     ],
 )
 def test_products_that_make_no_sense_are_refused(changes: dict[str, Any], match: str) -> None:
     params, _ = two_columns()
-    fields = {"left": (0, 0), "right": (1, 0), "nulls": True, "squares": True, "dominance": True}
+    fields = {"left": (0, 0), "right": (1, 0), "nulls": True, "dominance": True}
     with pytest.raises(ParameterError, match=match):
         families.join_params(params.providers, products=(join.ProductSpec(**(fields | changes)),))
     with pytest.raises(ParameterError, match="named twice"):

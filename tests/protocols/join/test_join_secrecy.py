@@ -320,7 +320,7 @@ def test_the_readme_states_exactly_the_facts_of_the_disclosure() -> None:
     table = {tuple(cell.strip().strip("`") for cell in line.strip("|").split("|"))[:3] for line in lines[1:]}
     table = {row for row in table if not set(row[0]) <= {"-"}}
     specs = (provider_spec("a", carries=True, measures=(MEASURE,)), provider_spec("b", measures=(MEASURE,)))
-    product = join.ProductSpec(left=(0, 0), right=(1, 0), nulls=False, squares=False, dominance=False)
+    product = join.ProductSpec(left=(0, 0), right=(1, 0), nulls=False, dominance=False)
     without, params = join_params(specs), join_params(specs, products=(product,))
     assert set(join.disclosure(params).learned) - set(join.disclosure(without).learned) == {
         item for item in join.disclosure(params).learned if item.fact == "masked_value"

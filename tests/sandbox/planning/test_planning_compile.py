@@ -189,19 +189,28 @@ def test_functions_of_two_columns_across_providers_and_at_one() -> None:
 def test_what_the_join_multiplies_and_what_it_only_adds_up() -> None:
     tables = "FROM registry.patients p JOIN lab.measurements l ON l.id = p.id"
     masked = join_params(compiled(f"SELECT CORR(l.value, p.age) {tables}"), "key")
-    assert [(spec.left, spec.right, spec.nulls, spec.squares, spec.dominance) for spec in masked.products] == [
-        ((0, 0), (1, 0), True, True, True)
-    ]
+    assert [(spec.left, spec.right, spec.nulls, spec.dominance) for spec in masked.products] == [((0, 0), (1, 0), True, True)]
     assert [measure.sums for provider in masked.providers for measure in provider.measures] == [False, False]
     complete = " WHERE l.value IS NOT NULL AND p.age IS NOT NULL"
     summed = join_params(compiled(f"SELECT COVAR_POP(l.value, p.age) {tables}{complete}"), "key")
-    assert [(spec.nulls, spec.squares, spec.dominance) for spec in summed.products] == [(False, False, False)]
-    assert [(m.sums, m.squares, m.dominance) for provider in summed.providers for m in provider.measures] == [
-        (True, False, True)
-    ] * 2
+    assert [(spec.nulls, spec.dominance) for spec in summed.products] == [(False, False)]
+    assert [(m.sums, m.squares, m.dominance) for provider in summed.providers for m in provider.measures] == [(True,) * 3] * 2
     half = join_params(compiled(f"SELECT CORR(l.value, p.age) {tables} WHERE l.value IS NOT NULL"), "key")
     assert half.products[0].nulls
     assert not join_params(compiled(f"SELECT CORR(l.value, l.repeats) {tables}"), "key").products
+
+
+def test_where_no_row_lacks_a_value_one_table_multiplies_its_plain_measures() -> None:
+    tables = "FROM registry.patients p JOIN lab.measurements l ON l.id = p.id"
+    complete = "WHERE l.value IS NOT NULL AND l.repeats IS NOT NULL"
+    plan = compiled(f"SELECT CORR(l.value, l.repeats), AVG(l.value) {tables} {complete}")
+    lab = [(one.column, one.given, one.times) for one in plan.inputs[1].measures]
+    assert lab == [("value", "repeats", 2), ("value", None, None), ("repeats", None, None)]
+    params = join_params(plan, "key")
+    assert [(m.sums, m.squares, m.dominance) for m in params.providers[1].measures] == [
+        (True, False, False),
+        *[(True,) * 3] * 2,
+    ]
 
 
 def test_joins_in_any_shape() -> None:
