@@ -1,4 +1,4 @@
-"""Learning: scikit-learn estimators that are fitted through secure aggregation. Needs the extra `learn`.
+"""Learning: scikit-learn estimators that are fitted through secure aggregation or an encrypted join. Needs the extra `learn`.
 
 Names load on first use.
 """
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sandbox.learn.clusters import SecureKMeans
     from sandbox.learn.components import SecurePCA
+    from sandbox.learn.joined import JoinedLinearRegression
     from sandbox.learn.linear import SecureLinearRegression, SecureRidge
     from sandbox.learn.logistic import SecureLogisticRegression
     from sandbox.learn.record import ModelRecord, ModelRules
     from sandbox.learn.scaling import SecureStandardScaler
 
 _HOMES = {
+    "JoinedLinearRegression": "sandbox.learn.joined",
     "ModelRecord": "sandbox.learn.record",
     "ModelRules": "sandbox.learn.record",
     "SecureKMeans": "sandbox.learn.clusters",
@@ -27,6 +29,7 @@ _HOMES = {
     "SecureStandardScaler": "sandbox.learn.scaling",
 }
 __all__ = [
+    "JoinedLinearRegression",
     "ModelRecord",
     "ModelRules",
     "SecureKMeans",

@@ -15,7 +15,7 @@ DECLARED_DAYS = 365
 def declared_terms(asset: Asset, plan: Plan, now: datetime.datetime, *, version: int) -> Policy:
     """Return terms that allow what an asset's declaration is for, for this plan's purpose, profile and recipients.
 
-    The key may join; a measure may be counted, summed, averaged and filtered by; every other classified column may
+    The key may join; a measure may be counted, summed, averaged, correlated and filtered by; every other classified column may
     group, filter and be counted. Only for networks whose one owner holds all nodes; elsewhere owners write their terms.
     """
     return Policy(
@@ -40,5 +40,5 @@ def _uses(column: Column, asset: Asset) -> tuple[Use, ...]:
     if column.name in asset.key:
         return ("join_key",)
     if column.role == "measure":
-        return ("filter", "group", "count", "sum", "mean", "variance")
+        return ("filter", "group", "count", "sum", "mean", "variance", "moments")
     return ("filter", "group", "count")
