@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime
 import re
 
-from stdnum.cn import uscc
-
 from protocols.desensitise.identities import PROVINCES
 from protocols.desensitise.recognisers.pattern import (
     NO_ALNUM_AFTER,
@@ -18,6 +16,8 @@ from protocols.desensitise.recognisers.pattern import (
 )
 
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+USCC_LETTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+USCC_WEIGHTS = tuple(pow(3, at, 31) for at in range(17))
 _DAY = r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 _USCC = "[0-9A-HJ-NPQRTUWXYa-hj-npqrtuwxy]"
 
@@ -45,7 +45,9 @@ def _is_person(province: str, date: str) -> bool:
 
 def is_uscc(match: re.Match[str]) -> bool:
     """GB 32100, with its check character; a date in the right place makes it a person's number, not a company's."""
-    return bool(uscc.is_valid(digits(match[0])))
+    number = digits(match[0])
+    total = sum(USCC_LETTERS.index(char) * weight for char, weight in zip(number, USCC_WEIGHTS, strict=False))
+    return USCC_LETTERS[-total % 31] == number[17]
 
 
 def has_digit(match: re.Match[str]) -> bool:
@@ -104,5 +106,6 @@ RECOGNISERS = (
             rf"(?:[A-HJ-NP-Z0-9]{{6}}|[A-HJ-NP-Z0-9]{{4}}[A-HJ-NP-Z0-9挂学警港澳领]){NO_ALNUM_AFTER}"
         ),
         accepts=has_digit,
+        needs="(?s)[A-HJ-Z].*[0-9]",
     ),
 )

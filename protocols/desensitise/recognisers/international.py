@@ -57,10 +57,12 @@ RECOGNISERS = (
         pattern=re.compile(
             r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}[.]){1,6}[A-Za-z]{2,24}(?![A-Za-z0-9])"
         ),
+        needs="@",
     ),
     Recogniser(
         kind="email",  # local parts in Chinese: RFC 6531
         pattern=re.compile(r"[\u3400-\u9fff]{1,20}@(?:[A-Za-z0-9-]{1,63}[.]){1,6}[A-Za-z]{2,24}(?![A-Za-z0-9])"),
+        needs="@",
     ),
     Recogniser(
         kind="bank_card",
@@ -82,15 +84,17 @@ RECOGNISERS = (
     Recogniser(
         kind="passport",
         pattern=re.compile(
-            r"(?:护照|[Pp]assport|PASSPORT)[^0-9A-Za-z\x1e]{0,6}(?:(?:[Nn]o|NO|[Nn]umber|号码)[^0-9A-Za-z\x1e]{0,4})?"
+            r"(?:护照|(?<![0-9A-Za-z_\[])(?:[Pp]assport|PASSPORT))[^0-9A-Za-z\x1e]{0,6}(?:(?:[Nn]o|NO|[Nn]umber|号码)[^0-9A-Za-z\x1e]{0,4})?"
             rf"(?P<it>[A-Z0-9]{{6,9}}){NO_ALNUM_AFTER}"
         ),
         accepts=has_digit,
+        needs="护照|[Pp]assport|PASSPORT",
     ),
     Recogniser(
         kind="ip",
         pattern=re.compile(r"(?<![0-9A-Za-z.])(?:[0-9]{1,3}[.]){3}[0-9]{1,3}(?![0-9A-Za-z])(?![.][0-9])"),
         accepts=is_network_address,
+        needs=r"[.:][0-9a-fA-F]*[.:]",
     ),
     Recogniser(
         kind="ip",
@@ -98,18 +102,21 @@ RECOGNISERS = (
             r"(?<![0-9A-Za-z:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|(?:[0-9]{1,3}[.]){3}[0-9]{1,3})?(?![0-9A-Za-z:])"
         ),
         accepts=is_network_address,
+        needs=r"[.:][0-9a-fA-F]*[.:]",
     ),
     Recogniser(
         kind="mac",
         pattern=re.compile(
             rf"{NO_ALNUM_BEFORE}(?:[0-9A-Fa-f]{{2}}([:-]))(?:[0-9A-Fa-f]{{2}}\1){{4}}[0-9A-Fa-f]{{2}}{NO_ALNUM_AFTER}"
         ),
+        needs=r"[:-][0-9A-Fa-f]{2}[:-]",
     ),
     Recogniser(
         kind="name",
         pattern=re.compile(
             rf"{NO_ALNUM_BEFORE}(?:Mr|Mrs|Ms|Miss|Dr|Prof)[.]? (?P<it>{_NAME}(?:[ -]{_NAME}){{0,3}}){NO_ALNUM_AFTER}"
         ),
+        needs="(?:Mr|Mrs|Ms|Miss|Dr|Prof)[.]? ",
     ),
     Recogniser(
         kind="address",
@@ -117,5 +124,6 @@ RECOGNISERS = (
             rf"{NO_ALNUM_BEFORE}[0-9]{{1,5}} (?:{_NAME} ){{1,4}}"
             rf"(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Boulevard|Blvd|Square){NO_ALNUM_AFTER}"
         ),
+        needs="[0-9] [A-Z][a-z]",
     ),
 )

@@ -61,20 +61,23 @@ RECOGNISERS = (
     Recogniser(
         kind="name",
         pattern=re.compile(rf"(?:{_BEFORE})(?:姓名)?[ :：是为叫]{{0,3}}(?P<it>{_SURNAME}{_GIVEN})"),
+        needs=_BEFORE,
     ),
     Recogniser(
         kind="name",
         pattern=re.compile(
             rf"(?P<it>{_SURNAME}(?:(?!先|女|小|太|同|老|医|大|护|主|教|阿|叔|师|经|律|院|警){HAN}){{0,2}})(?:{_TITLES})"
         ),
+        needs=_TITLES,
     ),
-    Recogniser(kind="name", pattern=re.compile(rf"{HAN}{{2,8}}(?:[·•・‧]{HAN}{{1,8}}){{1,3}}")),
+    Recogniser(kind="name", pattern=re.compile(rf"{HAN}{{2,8}}(?:[·•・‧]{HAN}{{1,8}}){{1,3}}"), needs="[·•・‧]"),
     Recogniser(
         kind="address",
         pattern=re.compile(
             rf"(?:{_STREET})(?:[\u3400-\u9fff]{{0,6}}?){_NUMBER}(?:{_UNIT})(?:-?[0-9A-Za-z]{{0,4}}(?:{_UNIT})|-?[0-9]{{1,5}}){{0,5}}"
         ),
         reach=address_reach,
+        needs=_UNIT,
     ),
 )
 

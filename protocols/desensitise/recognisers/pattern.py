@@ -16,6 +16,7 @@ NO_DIGIT_AFTER = r"(?![0-9])"
 NO_ALNUM_BEFORE = r"(?<![0-9A-Za-z])"
 NO_ALNUM_AFTER = r"(?![0-9A-Za-z])"
 HAN = r"[\u3400-\u9fff]"
+SIX_DIGITS = r"(?s)(?:[0-9].*?){6}"
 
 Check = Callable[[re.Match[str]], bool]
 Reach = Callable[[re.Match[str]], tuple[int, int]]
@@ -35,13 +36,15 @@ class Recogniser:
     """One form of one kind of identifier.
 
     kind: its name, such as `cn_id`. accepts: check digits and the like, on the match in folded text. reach: the span of the
-    identifier itself, where it is not the whole match. needs: characters without one of which no text can match.
+    identifier itself, where it is not the whole match. needs: what a text must hold for the pattern to be tried at all, as a
+    regular expression for RE2, which is faster.
     """
 
     kind: str
     pattern: re.Pattern[str]
     accepts: Check = _always
     reach: Reach = field(default=_group)
+    needs: str = SIX_DIGITS
 
 
 def digits(text: str) -> str:

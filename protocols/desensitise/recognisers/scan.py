@@ -1,16 +1,19 @@
 """Looking for identifiers in many texts at once, with places in the texts as they were.
 
-All rows are joined by a separator, and each pattern runs once over the whole. Full-width characters are narrowed one for
+Rows are joined by a separator, and each pattern runs once over all that could match. Full-width characters are narrowed one for
 one, so that places stay; a second reading leaves out line breaks inside numbers and characters without width.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from protocols.desensitise.recognisers import chinese, international, names
 from protocols.desensitise.recognisers.pattern import SEPARATOR, Recogniser
@@ -54,18 +57,15 @@ def scan(texts: Sequence[str | None], kinds: Sequence[str] = KINDS) -> list[Foun
     if unknown:
         raise ParameterError(f"no identifier is called {', '.join(unknown)[:80]!a}; there are {', '.join(KINDS)}")
     wanted = [each for each in RECOGNISERS if each.kind in kinds]
-    whole = SEPARATOR.join((text or "").replace(SEPARATOR, " ") for text in texts).translate(_FOLD)
-    lengths = np.array([len(text or "") + 1 for text in texts], dtype=np.int64)
-    starts = np.concatenate(([0], np.cumsum(lengths)))
-    spans = {(kind, start, end) for kind, start, end in _spans(whole, wanted)}
-    joined, places = _joined(whole)
-    if len(places):
-        spans |= {(kind, int(places[start]), int(places[end - 1]) + 1) for kind, start, end in _spans(joined, wanted)}
-    found = []
-    for kind, start, end in spans:
-        row = int(np.searchsorted(starts, start, side="right")) - 1
-        found.append(Found(row=row, start=start - int(starts[row]), end=end - int(starts[row]), kind=kind))
-    return sorted(found)
+    folded = [(text or "").replace(SEPARATOR, " ").translate(_FOLD) for text in texts]
+    spans = set(_spans(folded, wanted))
+    broken = [row for row, text in enumerate(folded) if _LEFT_OUT.search(text)]
+    if broken:
+        joined = [_joined(folded[row]) for row in broken]
+        for kind, at, start, end in _spans([text for text, _ in joined], wanted):
+            places = joined[at][1]
+            spans.add((kind, broken[at], places[start], places[end - 1] + 1))
+    return sorted(Found(row=row, start=start, end=end, kind=kind) for kind, row, start, end in spans)
 
 
 def whole_names(texts: Sequence[str | None]) -> bool:
@@ -75,22 +75,32 @@ def whole_names(texts: Sequence[str | None]) -> bool:
     return len(hits) >= NAME_SHARE * max(1, len(present)) and len(set(hits)) >= NAME_VALUES
 
 
-def _spans(text: str, wanted: Sequence[Recogniser]) -> Iterator[tuple[str, int, int]]:
-    for recogniser in wanted:
-        for match in recogniser.pattern.finditer(text):
-            if recogniser.accepts(match):
-                start, end = recogniser.reach(match)
-                yield recogniser.kind, start, end
+def _spans(texts: Sequence[str], wanted: Sequence[Recogniser]) -> Iterator[tuple[str, int, int, int]]:
+    """Yield (kind, row, start, end). Texts that have what a pattern needs are joined, and the pattern runs over all of them."""
+    column = pa.array(texts, pa.large_string())
+    for needs, recognisers in itertools.groupby(sorted(wanted, key=_needs), _needs):
+        chosen = np.flatnonzero(pc.match_substring_regex(column, needs).to_numpy(zero_copy_only=False))
+        if not len(chosen):
+            continue
+        starts = np.concatenate(([0], np.cumsum([len(texts[int(at)]) + 1 for at in chosen])))
+        whole = SEPARATOR.join(texts[int(at)] for at in chosen)
+        for recogniser in recognisers:
+            for match in recogniser.pattern.finditer(whole):
+                if recogniser.accepts(match):
+                    start, end = recogniser.reach(match)
+                    at = int(np.searchsorted(starts, start, side="right")) - 1
+                    yield recogniser.kind, int(chosen[at]), start - int(starts[at]), end - int(starts[at])
 
 
-def _joined(text: str) -> tuple[str, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Return the text without line breaks in numbers and characters without width, and each character's place before.
+def _needs(recogniser: Recogniser) -> str:
+    return recogniser.needs
 
-    No places at all if there is nothing to leave out.
-    """
-    keep = np.ones(len(text), dtype=bool)
+
+def _joined(text: str) -> tuple[str, list[int]]:
+    """Return a text without line breaks in numbers and characters without width, and each character's place before."""
+    places: list[int] = []
+    done = 0
     for match in _LEFT_OUT.finditer(text):
-        keep[match.start() : match.end()] = False
-    if keep.all():
-        return "", np.zeros(0, dtype=np.int64)
-    return _LEFT_OUT.sub("", text), np.flatnonzero(keep)
+        places += range(done, match.start())
+        done = match.end()
+    return _LEFT_OUT.sub("", text), [*places, *range(done, len(text))]
