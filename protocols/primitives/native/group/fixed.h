@@ -114,6 +114,7 @@ GROUP_TARGET void multiply_by_table(Workspace& work, Byte* out, const Byte* scal
 }
 
 GROUP_TARGET void multiply_fixed(Byte* out, const Byte* scalars, const Byte* point, std::size_t rows) {
+  if (rows == 0) return;  // without rows `out` may be null
   Work memory;
   Workspace& work = *memory;
   accept_all(work);
