@@ -20,7 +20,7 @@ from support import agencies, inprocess_worker
 from sandbox import embedded
 from sandbox.audit import bundle
 from sandbox.ledger import ledger
-from sandbox.node import computation, gate, logbook, manager, provider
+from sandbox.node import computation, gate, joined, logbook, manager, provider
 from sandbox.sources import source as source_module
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -97,7 +97,7 @@ POINTS = {
     "table committed to, seed not kept": Point(provider.ProviderNode, "_keep_seed"),
     "between two providers": Point(provider.ProviderNode, "contribute", after=True),
     "before the session is in the log": Point(computation, "_open_session"),
-    "before the first frame": Point(computation, "run_session"),
+    "before the first frame": Point(joined, "run_session"),
     "decrypted, not judged": Point(embedded, "publish"),
     "judged, nothing written": Point(gate, "_keep"),
     "written, not committed": Point(gate, "_keep", after=True),

@@ -272,7 +272,7 @@ def test_doctor_reports_what_cannot_be_used(run: Run, monkeypatch: pytest.Monkey
 def test_the_unexpected_is_one_line_without_values(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException, message: str
 ) -> None:
-    def fail() -> Any:
+    def fail(workspace: Path | None = None) -> Any:
         raise error
 
     monkeypatch.setattr("sandbox.cli.doctor.examine", fail)
