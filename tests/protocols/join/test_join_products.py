@@ -17,7 +17,7 @@ from support.deterministic import DeterministicRng
 
 from protocols import join, paillier
 from protocols.errors import EncodingOverflow, ParameterError, PeerError
-from protocols.join.masking import masks
+from protocols.join import masking
 from protocols.join.messages import Cells, Corrections, MaskedFactors
 from protocols.join.products import GROWTH_BITS, factor_packs, mask_bits, pair_plans
 from protocols.local import run_local
@@ -244,21 +244,31 @@ def test_masks_hide_every_bounded_value_in_a_run_of_2_to_the_32(bound: int) -> N
         def bytes(self, count: int) -> bytes:
             return bytes([self.byte]) * count
 
-    assert masks(Constant(0), 2, bound) == [bound, bound]
-    assert masks(Constant(255), 2, bound) == [bound + modulus - 1] * 2
+    assert masking.masks(Constant(0), 2, bound) == [bound, bound]
+    assert masking.masks(Constant(255), 2, bound) == [bound + modulus - 1] * 2
     assert bound + modulus - 1 < bound << GROWTH_BITS
 
 
 def test_every_mask_is_new_and_no_repr_shows_one() -> None:
-    drawn = masks(DeterministicRng("masks"), 1000, 5)
+    drawn = masking.masks(DeterministicRng("masks"), 1000, 5)
     assert len(set(drawn)) == 1000
     params, _ = two_columns()
     (pair,) = pair_plans(params, (13, 13), 511)
     key = families.insecure_key()
-    masker = join.masking.ProductMasker(pair, key.public_key, 1, rng=DeterministicRng(1))
+    masker = masking.ProductMasker(pair, key.public_key, 1, rng=DeterministicRng(1))
     assert repr(masker) == "<ProductMasker: redacted>"
     moments = join.ProductMoments(total=123456, left=None, right=None)
     assert "123456" not in repr(moments)
+
+
+def test_a_run_masks_no_more_numbers_than_are_hidden_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Two cells of six keys: 12 rows of 4 factors a side (c, S, S², |S|), then 2 cells of 12 corrections of 2 slots.
+    monkeypatch.setattr(masking, "MAX_MASKED", 12 * 8 + 2 * 12 * 2)
+    params, rows = two_columns()
+    run_local(families.join_roles_of(params, rows, seed="enough"))
+    monkeypatch.setattr(masking, "MAX_MASKED", 12 * 8 + 2 * 12 * 2 - 1)
+    with pytest.raises(ParameterError, match="mask more than 143 numbers"):
+        run_local(families.join_roles_of(params, rows, seed="too many"))
 
 
 def test_a_key_too_short_for_a_product_is_refused_before_anything_is_encrypted() -> None:

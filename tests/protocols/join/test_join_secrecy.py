@@ -32,6 +32,7 @@ SPECS = (
     provider_spec("b", unique=True, measures=(MEASURE,)),
     provider_spec("c"),
 )
+PRODUCTS = (join.ProductSpec(left=(0, 0), right=(1, 0), nulls=True, dominance=True),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +65,7 @@ HELD = {name: canaries(name, seed) for seed, name in enumerate("abc")}
 
 
 def canary_roles(seed: Any = "canary") -> dict[str, Any]:
-    params = join_params(SPECS, key_domain=TEXT, min_keys=2, chunk_rows=7)
+    params = join_params(SPECS, key_domain=TEXT, min_keys=2, chunk_rows=7, products=PRODUCTS)
     rows = {}
     for name, held in HELD.items():
         count = 0 if name == "c" else 1
@@ -163,6 +164,8 @@ def test_no_repr_shows_a_key_a_label_or_a_value(run: Any) -> None:
         secret_holders += [value for value in vars(role).values() if hasattr(value, "__struct_fields__")]
     secret_holders += [*roles["gate"]._books.values(), *outputs["gate"].cells, *outputs["gate"].books]
     secret_holders += [moments for cell in outputs["gate"].cells for part in cell.moments for moments in part]
+    secret_holders += [moments for cell in outputs["gate"].cells for moments in cell.products]
+    secret_holders += [roles["gate"]._products]
     secret_holders += [roles["a"]._rows.measures, roles["gate"]._private_key, roles["operator"]._seal_secret]
     for holder in secret_holders:
         for text in (repr(holder), str(holder), f"{[holder]}"):

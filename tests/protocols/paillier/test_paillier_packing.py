@@ -118,6 +118,23 @@ def test_the_weight_is_refused_exactly_beyond_the_plan(djn: Pair) -> None:
         array.weighted_segment_sum(indices, [3, 4, 2, 2, 4], starts)
 
 
+def test_plain_columns_are_added_within_their_weight(djn: Pair) -> None:
+    public_key, private_key = djn
+    packing = _packing([100, 5], 9)
+    array = public_key.encrypt_packed([[100, -100], [-5, 5]], packing)
+    raised = array.plus_packed([[800, -800], [-40, 40]], weight=8)
+    assert not raised.is_fresh
+    assert private_key.decrypt_packed(raised) == {"s0": [900, -900], "s1": [-45, 45]}
+    with pytest.raises(EncodingOverflow, match="weight 10"):
+        array.plus_packed([[0, 0], [0, 0]], weight=9)
+    with pytest.raises(EncodingOverflow, match="'s1'"):
+        array.plus_packed([[0, 0], [0, 41]], weight=8)
+    with pytest.raises(ParameterError, match="1 plain rows for 2"):
+        array.plus_packed([[0], [0]], weight=1)
+    with pytest.raises(ParameterError, match="not packed"):
+        public_key.encrypt([1]).plus_packed([[1]], weight=1)
+
+
 def test_packed_arrays_mix_with_nothing_else(djn: Pair) -> None:
     public_key, private_key = djn
     array = public_key.encrypt_packed([[1]], _packing([100], 7))
