@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sandbox.audit.verify import verify
-    from sandbox.catalogue import table
+    from sandbox.catalogue import federation, table
     from sandbox.embedded import Embedded
     from sandbox.errors import AuditError, Denied, QuestionError, SourceError, Withheld
     from sandbox.model.asset import KeyDomain
@@ -27,6 +27,7 @@ _HOMES = {
     "KeyDomain": "sandbox.model.asset",
     "Compute": "sandbox.model.compute",
     "Product": "sandbox.tasks.product",
+    "federation": "sandbox.catalogue",
     "table": "sandbox.catalogue",
     "verify": "sandbox.audit.verify",
 }
@@ -40,6 +41,7 @@ __all__ = [
     "QuestionError",
     "SourceError",
     "Withheld",
+    "federation",
     "table",
     "verify",
 ]

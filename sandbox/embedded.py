@@ -12,10 +12,11 @@ from typing import Any, Literal, Self
 import msgspec
 
 from protocols.errors import Cancelled
-from sandbox.catalogue import TableDefinition, open_catalogue
+from sandbox.catalogue import FederationDefinition, TableDefinition, open_catalogue
 from sandbox.errors import Denied, NotFound, SandboxError, UsageError, Withheld
 from sandbox.model.asset import Asset
 from sandbox.model.compute import Compute
+from sandbox.model.federation import Federation
 from sandbox.model.grant import Revocation, SignedGrant, SignedRevocation
 from sandbox.model.plan import Parameters, Plan
 from sandbox.model.policy import Policy
@@ -25,7 +26,7 @@ from sandbox.node.granting import request, sign
 from sandbox.node.machinery import Machinery
 from sandbox.node.manager import ManagerNode, refusal
 from sandbox.node.progress import notebook_progress
-from sandbox.node.provider import ProviderNode
+from sandbox.node.provider import Cut, ProviderNode
 from sandbox.node.session import Clockwork, OnProgress
 from sandbox.node.workspace import Clock, SteadyClock, Workspace, utc_now, write_atomically
 from sandbox.planning import compile_question, rules_for
@@ -37,6 +38,7 @@ from sandbox.tasks.terms import declared_terms
 
 DEFAULT_PROFILE = "statistics-controlled"
 GRANT_DAYS = 30
+SILENCE_S = 60.0
 
 
 class Embedded:
@@ -81,6 +83,7 @@ class Embedded:
         path: str | Path,
         providers: Mapping[str, Mapping[str, TableDefinition]],
         *,
+        federations: Mapping[str, FederationDefinition] | None = None,
         operator: str = "operator",
         manager: str = "manager",
         terms: Literal["declared", "written"] = "declared",
@@ -90,8 +93,9 @@ class Embedded:
     ) -> Self:
         """Make a network in a new workspace, or open the one there and register the tables again.
 
-        providers: {provider: {table: sandbox.table(...)}}. terms: `declared` lets a table's declaration stand for terms that
-        nobody has written, since whoever calls this owns every node; `written` denies what no owner has written down.
+        providers: {provider: {table: sandbox.table(...)}}. federations: {"group.table": sandbox.federation([...])}.
+        terms: `declared` lets a table's declaration stand for terms that nobody has written, since whoever calls this owns
+        every node; `written` denies what no owner has written down.
         compute: where heavy steps run, kept in the workspace; None leaves what is there, which is threads in a new one.
         insecure_test_keys: allow key sizes that only tests use. Raises UsageError, SourceError, StateError.
         """
@@ -113,6 +117,8 @@ class Embedded:
             for provider, tables in providers.items():
                 for table, definition in tables.items():
                     network.add_table(provider, table, definition)
+            for name, parts in (federations or {}).items():
+                network.federate(name, parts)
         except BaseException:
             network.close()
             raise
@@ -138,6 +144,19 @@ class Embedded:
         self._nodes[provider].attach(table, lambda: source)
         return asset
 
+    def federate(self, name: str, definition: FederationDefinition) -> Federation:
+        """Declare a federated table, `group.table`, over tables of one schema that are published here."""
+        return self.manager.federate(name, definition)
+
+    def cut_line(self, provider: str, *, after: Cut | None) -> None:
+        """For trials: cut a provider's line after it finishes a step of secure aggregation; None mends it.
+
+        after: `input` (before it sends anything), `advertise`, `share`, `masked_input`, `consistency`.
+        """
+        if provider not in self._nodes:
+            raise NotFound(f"{provider} is no provider of this network; providers are: {', '.join(self._nodes) or 'none yet'}")
+        self._nodes[provider].cut_after = after
+
     def set_policy(self, policy: Policy) -> None:
         """Set an owner's terms on an asset, in place of all earlier ones."""
         with self._desk:
@@ -160,6 +179,7 @@ class Embedded:
         return compile_question(
             sql,
             assets=self.manager.assets(),
+            federations=self.manager.federations(),
             title=title or "untitled question",
             purpose=purpose,
             recipients=tuple(recipients) or (self.workspace.network.operator,),
@@ -217,11 +237,13 @@ class Embedded:
         on_progress: OnProgress | None = None,
         on_frame: OnFrame | None = None,
         is_stopped: Callable[[], bool] | None = None,
+        timeout_s: float = SILENCE_S,
     ) -> Product:
         """Compute a plan on ciphertext and return what the gate released.
 
         on_progress(step, done, total) is told of every chunk; without it, a line in a Jupyter cell shows them.
-        on_frame(sender, recipient, frame) is told of every frame. is_stopped is asked a few times a second. Raises Denied,
+        on_frame(sender, recipient, frame) is told of every frame. is_stopped is asked a few times a second. timeout_s:
+        silence after which a part of a federated table is left out, by name, if enough remain. Raises Denied,
         SourceError, Withheld, PeerError, Cancelled; a use is given back unless the gate has judged.
         """
         question = _plan(plan)
@@ -242,6 +264,7 @@ class Embedded:
                 machinery=self.machinery,
                 on_frame=on_frame,
                 allow_insecure_key=self._insecure_test_keys,
+                timeout_s=timeout_s,
             )
             clockwork.update("gate: check and release", 0, 1)
             product = publish(self.manager, proceedings, table)

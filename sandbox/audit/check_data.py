@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandbox.audit.case import Case
+from sandbox.audit.check_parts import left_out
 from sandbox.errors import AuditError
 from sandbox.model.canonical import canonical, digest
 from sandbox.model.evidence import TRANSCRIPT_CONTEXT, TranscriptChain, payload_digest
@@ -20,15 +21,20 @@ def payload(case: Case) -> str:
 
 
 def commitments(case: Case) -> str:
-    """Each input of the plan has a commitment by its provider, in the log before the session was opened."""
+    """Each input of the plan has a commitment by its provider, in the log before the session was opened.
+
+    A part that is not in the sum may have fallen silent before it committed.
+    """
     release, opened = case.only("product.released"), case.only("session.opened")
     found = case.bundle.commitments
-    wanted = [(item.provider, item.asset, item.asset_version) for item in case.bundle.plan.inputs]
+    missing = left_out(case.bundle.product.card.absent)
+    everyone = [(item.provider, item.asset, item.asset_version) for item in case.bundle.plan.inputs]
+    wanted = [item for item in everyone if item[0] not in missing]
     named = [(item.provider, item.asset, item.asset_version) for item in found]
     if absent := [item for item in wanted if item not in named]:
         problem = f"no commitment by {absent[0][0]} to {absent[0][1]} version {absent[0][2]}"
         raise AuditError(problem, place="commitments", kind="incomplete")
-    if sorted(set(wanted)) != sorted(named):
+    if len(set(named)) != len(named) or not set(named) <= set(everyone):
         raise AuditError("the commitments are not one for each input of the plan", place="commitments")
     case.require_subjects(release, "commitment", {digest(item) for item in found})
     logged = {name: at for at in case.of_kind("input.committed") for name in case.events[at].about("commitment")}
@@ -49,9 +55,10 @@ def commitments(case: Case) -> str:
 
 
 def transcripts(case: Case) -> str:
-    """Every party signed what it sent and received, and both ends of each direction agree."""
+    """Every party that stayed signed what it sent and received, and both ends of each direction agree."""
     found, release = case.bundle.plan, case.only("product.released")
-    parties = {found.operator, found.gate, *(item.provider for item in found.inputs)}
+    silent = {item.provider for item in case.bundle.product.card.absent}
+    parties = {found.operator, found.gate, *(item.provider for item in found.inputs if item.provider not in silent)}
     named = [item.transcript.party for item in case.bundle.transcripts]
     if absent := sorted(parties - set(named)):
         raise AuditError(f"the transcript of {absent[0]} is missing", place="transcripts", kind="incomplete")
@@ -68,7 +75,7 @@ def transcripts(case: Case) -> str:
         party.identity.verify(TRANSCRIPT_CONTEXT, canonical(item), signed.signature.to_bytes(place=place), place=place)
         if item.task != case.bundle.task or item.session != session:
             raise AuditError("it is of another task or session", place=place)
-    return f"{_match(case, parties)} frames agree from both ends"
+    return f"{_match(case, parties, silent)} frames agree from both ends"
 
 
 def product(case: Case) -> str:
@@ -88,7 +95,15 @@ def product(case: Case) -> str:
         ("profile", (card.profile, card.profile_version) == (found.rules.profile, found.rules.version)),
         ("parameters", card.parameters == found.parameters),
         ("columns", tuple(item.name for item in card.columns) == tuple(item.name for item in found.select)),
-        ("sources", sources == tuple((i.provider, i.asset, i.asset_version, i.asset_digest) for i in found.inputs)),
+        (
+            "sources",
+            sources
+            == tuple(
+                (item.provider, item.asset, item.asset_version, item.asset_digest)
+                for item in found.inputs
+                if item.provider not in left_out(card.absent)
+            ),
+        ),
     )
     for name, true in told:
         if not true:
@@ -113,11 +128,13 @@ def _findings(case: Case) -> str:
     return f"{card.rows} rows, {len(card.withheld)} cells withheld, {len(card.findings)} findings of the gate"
 
 
-def _match(case: Case, parties: set[str]) -> int:
-    """Compare each direction's two ends; return the frames of all directions."""
+def _match(case: Case, parties: set[str], silent: set[str]) -> int:
+    """Compare each direction's two ends; return the frames of all directions. Of who fell silent there is no other end."""
     ends: dict[tuple[str, str, str], TranscriptChain] = {}
     for signed in case.bundle.transcripts:
         for chain in signed.transcript.chains:
+            if chain.peer in silent:
+                continue
             if chain.peer not in parties or chain.peer == signed.transcript.party:
                 place = f"transcript of {signed.transcript.party}"
                 raise AuditError(f"the peer {chain.peer} takes no part in this task", place=place)

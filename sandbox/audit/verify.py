@@ -9,7 +9,7 @@ import datetime
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox.audit import check_authority, check_data, check_log
+from sandbox.audit import check_authority, check_data, check_log, check_parts
 from sandbox.audit.bundle import parse_bundle, read_bundle
 from sandbox.audit.case import Case, Check, Report
 from sandbox.audit.trust import Trust, load_trust
@@ -30,6 +30,7 @@ CHECKS: tuple[tuple[str, Callable[[Case], str]], ...] = (
     ("period", check_authority.period),
     ("revocation", check_authority.revocation),
     ("decision", check_authority.decision),
+    ("parts", check_parts.parts),
     ("commitments", check_data.commitments),
     ("transcripts", check_data.transcripts),
     ("product", check_data.product),

@@ -18,6 +18,7 @@ from sandbox.catalogue.lifecycle import WAY_TO_PUBLISHED, after_change, check_mo
 from sandbox.errors import NotFound, StateError, UsageError
 from sandbox.model.asset import Asset, Lifecycle
 from sandbox.model.canonical import canonical, parse
+from sandbox.model.federation import Federation
 from sandbox.model.source import SourceSpec
 
 LOCK_TIMEOUT_S = 60
@@ -34,6 +35,12 @@ ASSETS = sa.Table(
 )
 SOURCES = sa.Table(
     "catalogue_sources",
+    METADATA,
+    sa.Column("name", sa.String(NAME_LENGTH), primary_key=True),
+    sa.Column("document", sa.LargeBinary, nullable=False),
+)
+FEDERATIONS = sa.Table(
+    "catalogue_federations",
     METADATA,
     sa.Column("name", sa.String(NAME_LENGTH), primary_key=True),
     sa.Column("document", sa.LargeBinary, nullable=False),
@@ -125,6 +132,27 @@ class Catalogue:
     def cancel(self, name: str) -> Asset:
         """Cancel an asset for ever."""
         return self._move(name, ("cancelled",))
+
+    def federate(self, declared: Federation) -> Federation:
+        """Keep a federated table: as declared, or as the next version where the declaration changed."""
+        with self._transaction() as connection:
+            here = FEDERATIONS.c.name == declared.name
+            document = connection.scalar(sa.select(FEDERATIONS.c.document).where(here))
+            if document is not None:
+                known = parse(bytes(document), Federation, what=f"the federated table {declared.name}")
+                if msgspec.structs.replace(declared, version=known.version) == known:
+                    return known
+                declared = msgspec.structs.replace(declared, version=known.version + 1)
+                connection.execute(FEDERATIONS.delete().where(here))
+            connection.execute(FEDERATIONS.insert().values(name=declared.name, document=canonical(declared)))
+        return declared
+
+    def federations(self) -> dict[str, Federation]:
+        """Return every federated table by its name."""
+        with self._transaction() as connection:
+            documents = connection.scalars(sa.select(FEDERATIONS.c.document).order_by(FEDERATIONS.c.name)).all()
+        found = [parse(bytes(document), Federation, what="a federated table of the catalogue") for document in documents]
+        return {item.name: item for item in found}
 
     def close(self) -> None:
         """Give idle connections back."""

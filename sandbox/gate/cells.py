@@ -87,11 +87,17 @@ class ProviderNote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellTable:
-    """All that the join hands to the gate. below: labels of the cells that stayed under the minimum of keys."""
+    """All that a protocol hands to the gate. below: labels of the cells that stayed under the minimum of keys.
+
+    parts: the assets that are in the sums, of a federated table. overlap: among how many of the keys that were counted one
+    person may stand: the parts that may share people, else 1.
+    """
 
     cells: tuple[Cell, ...]
     below: tuple[Labels, ...] = ()
     notes: tuple[ProviderNote, ...] = ()
+    parts: tuple[str, ...] = ()
+    overlap: int = 1
 
 
 def empty_cell(plan: Plan) -> Cell:
@@ -118,6 +124,11 @@ def population(cell: Cell, aggregate: Aggregate) -> Moments | None:
         return None
     pair = pair_of(aggregate)
     return cell.moments[aggregate.input, aggregate.measure] if pair is None else cell.pairs[pair].first
+
+
+def persons(keys: int, overlap: int) -> int:
+    """Return the fewest people that a number of keys can stand for, where one person may stand among `overlap` of them."""
+    return -(-keys // overlap)
 
 
 def validate(plan: Plan, table: CellTable) -> None:

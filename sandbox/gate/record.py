@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+import msgspec
+
 from sandbox.gate.cells import Cell, CellTable, Labels, population
 from sandbox.gate.labels import order_key, to_literal
 from sandbox.model.plan import Plan
-from sandbox.model.product import RecordedCell, RecordedInput, ReleasedCount, ReleaseRecord
+from sandbox.model.product import RecordedCell, RecordedInput, RecordedParts, ReleasedCount, ReleaseRecord
 
 
 def record_of(
@@ -30,14 +32,38 @@ def record_of(
         version=1,
         plan_digest=plan.digest(),
         key_domain=plan.key_domain.name,
-        inputs=tuple(
-            RecordedInput(input=entry, trimmed=index in trimmed, min_pattern=plan.rules.min_pattern)
-            for index, entry in enumerate(plan.inputs)
-        ),
+        inputs=_inputs(plan, trimmed),
         groups=plan.groups,
         aggregates=plan.aggregates,
         cells=(*seen, *unseen),
+        parts=_parts(plan, table),
     )
+
+
+def _inputs(plan: Plan, trimmed: Collection[int]) -> tuple[RecordedInput, ...]:
+    """The plan's inputs; of a federated table the one whole that its parts make, whose version moves with each of theirs."""
+    entries = plan.inputs
+    if plan.federation is not None:
+        version, unique = sum(entry.asset_version for entry in plan.inputs), all(entry.unique for entry in plan.inputs)
+        whole = msgspec.structs.replace(
+            plan.inputs[0],
+            provider="",
+            asset=plan.federation.name,
+            asset_version=version,
+            asset_digest="",
+            unique=unique,
+        )
+        entries = (whole,)
+    return tuple(
+        RecordedInput(input=entry, trimmed=index in trimmed, min_pattern=plan.rules.min_pattern)
+        for index, entry in enumerate(entries)
+    )
+
+
+def _parts(plan: Plan, table: CellTable) -> RecordedParts | None:
+    if plan.federation is None:
+        return None
+    return RecordedParts(assets=table.parts, min_parties=plan.federation.min_parties, overlap=table.overlap)
 
 
 def without(record: ReleaseRecord, refused: Collection[tuple[int, int]]) -> ReleaseRecord:
@@ -49,15 +75,7 @@ def without(record: ReleaseRecord, refused: Collection[tuple[int, int]]) -> Rele
         )
         for position, cell in enumerate(record.cells)
     )
-    return ReleaseRecord(
-        version=1,
-        plan_digest=record.plan_digest,
-        key_domain=record.key_domain,
-        inputs=record.inputs,
-        groups=record.groups,
-        aggregates=record.aggregates,
-        cells=cells,
-    )
+    return msgspec.structs.replace(record, cells=cells)
 
 
 def _counts(plan: Plan, cell: Cell, withheld: Collection[int]) -> tuple[ReleasedCount, ...]:

@@ -56,7 +56,7 @@ def release(plan: Plan, table: CellTable, history: Sequence[ReleaseRecord] = ())
     validate(plan, table)
     cells = _in_order(plan, table)
     tallies = Tallies()
-    reasons = {cell.labels: _judge(plan, cell, tallies) for cell in cells}
+    reasons = {cell.labels: _judge(plan, cell, table.overlap, tallies) for cell in cells}
     rare = rare_group.check(plan, table)
     tallies["rare_group"].add("fail", len(rare))
     tallies["minimum_keys"].add("fail", len(table.below))
@@ -80,10 +80,10 @@ def _in_order(plan: Plan, table: CellTable) -> tuple[Cell, ...]:
     return (empty_cell(plan),)
 
 
-def _judge(plan: Plan, cell: Cell, tallies: Tallies) -> _Reasons:
+def _judge(plan: Plan, cell: Cell, overlap: int, tallies: Tallies) -> _Reasons:
     """Run the checks that need this cell only; return the reason of each aggregate that is withheld."""
-    subjects = [_subject(plan, cell, aggregate) for aggregate in plan.aggregates]
-    whole = minimum_keys.check(_subject(plan, cell, Aggregate(function="count_keys")))
+    subjects = [_subject(plan, cell, overlap, aggregate) for aggregate in plan.aggregates]
+    whole = minimum_keys.check(_subject(plan, cell, overlap, Aggregate(function="count_keys")))
     tallies[minimum_keys.NAME].add(whole.verdict)
     if whole.reason is not None:
         return dict.fromkeys(range(len(subjects)), whole.reason)
@@ -96,20 +96,20 @@ def _judge(plan: Plan, cell: Cell, tallies: Tallies) -> _Reasons:
                 reasons[index] = outcome.reason
                 break
     standing = [index for index in range(len(subjects)) if index not in reasons]
-    second = secondary.check(plan, cell, standing)
+    second = secondary.check(plan, cell, standing, overlap=overlap)
     tallies[secondary.NAME].add("fail", len(second))
     tallies[secondary.NAME].add("pass", len(standing) - len(second))
     return reasons | dict.fromkeys(second, "SECONDARY")
 
 
-def _subject(plan: Plan, cell: Cell, aggregate: Aggregate) -> Subject:
+def _subject(plan: Plan, cell: Cell, overlap: int, aggregate: Aggregate) -> Subject:
     measure = measure_of(plan, aggregate)
     if aggregate.input is None or aggregate.measure is None:
-        return Subject(rules=plan.rules, cell=cell, aggregate=aggregate, measure=None, moments=None)
+        return Subject(rules=plan.rules, cell=cell, aggregate=aggregate, measure=None, moments=None, overlap=overlap)
     pair = pair_of(aggregate)
     if pair is None:
         moments = cell.moments[aggregate.input, aggregate.measure]
-        return Subject(rules=plan.rules, cell=cell, aggregate=aggregate, measure=measure, moments=moments)
+        return Subject(rules=plan.rules, cell=cell, aggregate=aggregate, measure=measure, moments=moments, overlap=overlap)
     return Subject(
         rules=plan.rules,
         cell=cell,
@@ -117,6 +117,7 @@ def _subject(plan: Plan, cell: Cell, aggregate: Aggregate) -> Subject:
         measure=measure,
         moments=cell.pairs[pair].first,
         pair=cell.pairs[pair],
+        overlap=overlap,
         second_measure=plan.inputs[pair[1][0]].measures[pair[1][1]],
     )
 

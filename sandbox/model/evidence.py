@@ -154,13 +154,17 @@ class TranscriptChain(Document, frozen=True, kw_only=True):
 
 
 class Transcript(Document, frozen=True, kw_only=True):
-    """All chains of one party in one session. session: hex, as in the frames."""
+    """All chains of one party in one session. session: hex, as in the frames.
+
+    survivors: of a secure sum, whose totals are in it, as this party checked it against the signatures of T parties.
+    """
 
     version: OneOf[1]
     task: str
     session: str
     party: str
     chains: tuple[TranscriptChain, ...]
+    survivors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_name(self.task, field="task")

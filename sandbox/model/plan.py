@@ -7,7 +7,8 @@ from typing import get_args
 
 from sandbox.model.asset import KeyDomain
 from sandbox.model.canonical import Document, digest
-from sandbox.model.expression import AggregateRef, ColumnType, Expression, GroupRef
+from sandbox.model.expression import AggregateRef, ColumnType, Expression, GroupRef, Literal
+from sandbox.model.federation import Federation
 
 Use = OneOf["join_key", "group", "filter", "count", "sum", "mean", "variance", "moments", "train", "desensitise"]
 PairFunction = OneOf["covar_samp", "covar_pop", "corr", "regr_slope", "regr_intercept", "regr_r2"]
@@ -67,12 +68,16 @@ class PlanInput(Document, frozen=True, kw_only=True):
 
 
 class Group(Document, frozen=True, kw_only=True):
-    """A GROUP BY column of the question: groups[local] of inputs[input]."""
+    """A GROUP BY column of the question: groups[local] of inputs[input].
+
+    domain: over a federated table, every label that the group can have, as the declarations say; NULL last where it can be.
+    """
 
     name: str
     input: int
     local: int
     type: ColumnType
+    domain: tuple[Literal, ...] | None = None
 
 
 class Aggregate(Document, frozen=True, kw_only=True):
@@ -141,14 +146,18 @@ class Parameters(Document, frozen=True, kw_only=True):
 
 
 class Plan(Document, frozen=True, kw_only=True):
-    """A question, ready to be judged, approved and run. Its digest is what grants sign."""
+    """A question, ready to be judged, approved and run. Its digest is what grants sign.
+
+    protocol: `join/1`, an encrypted join of the inputs over their keys, or `aggregation/1`, secure aggregation over the parts
+    of a federated table: then the inputs are its parts, all computing the same, and the aggregates' input 0 stands for each.
+    """
 
     version: OneOf[1]
     title: str
     purpose: str
     recipients: tuple[str, ...]
     sql: str
-    protocol: OneOf["join/1"]
+    protocol: OneOf["join/1", "aggregation/1"]
     key_domain: KeyDomain
     inputs: tuple[PlanInput, ...]
     groups: tuple[Group, ...]
@@ -163,6 +172,7 @@ class Plan(Document, frozen=True, kw_only=True):
     parameters: Parameters
     operator: str
     gate: str
+    federation: Federation | None = None
 
     def digest(self) -> str:
         """Return `sha256:<hex>` over the plan's canonical bytes."""

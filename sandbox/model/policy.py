@@ -12,6 +12,7 @@ import msgspec
 
 from sandbox.errors import DocumentError
 from sandbox.model.canonical import Document, digest
+from sandbox.model.federation import MIN_PARTIES
 from sandbox.model.party import check_distinct, check_name
 from sandbox.model.plan import Use
 
@@ -36,7 +37,8 @@ class Policy(Document, frozen=True, kw_only=True):
     recipients: parties, or `role:<role>` for every admitted party of a role. profiles: scenario profiles.
     min_cell: distinct keys, and contributors with a value, behind each cell. min_list: rows of a list that is joined.
     max_calls: uses in all, over every version of these terms. expires: the last day (UTC) on which they hold.
-    matching: how keys may be matched. columns: by name, each with its uses.
+    matching: how keys may be matched. min_parties: parts of a federated table in every sum. columns: by name, each with its
+    uses.
     """
 
     asset: str
@@ -50,6 +52,7 @@ class Policy(Document, frozen=True, kw_only=True):
     expires: datetime.date
     columns: tuple[ColumnUses, ...]
     matching: tuple[MatchingMode, ...] = ("blinded",)
+    min_parties: int = MIN_PARTIES
 
     def __post_init__(self) -> None:
         check_name(self.asset, field="asset")
@@ -61,6 +64,7 @@ class Policy(Document, frozen=True, kw_only=True):
         _check_number(self.min_cell, field="min_cell", lowest=SMALLEST_CELL)
         _check_number(self.min_list, field="min_list", lowest=1)
         _check_number(self.max_calls, field="max_calls", lowest=0)
+        _check_number(self.min_parties, field="min_parties", lowest=2)
 
     def uses_of(self, column: str) -> tuple[Use, ...]:
         """Return what may be done with a column: nothing, if it is not named."""
@@ -84,6 +88,7 @@ class _Written(Document, frozen=True, kw_only=True):
     expires: datetime.date
     columns: dict[str, Any]
     matching: tuple[MatchingMode, ...] = ("blinded",)
+    min_parties: int = MIN_PARTIES
 
 
 def policy_from_toml(text: str, *, version: int, what: str = "policy.toml") -> Policy:

@@ -54,12 +54,27 @@ class DropCount(Document, frozen=True, kw_only=True):
     groups: str
 
 
+AbsentStep = OneOf["input", "advertise", "open", "share", "masked_input", "consistency", "unmask"]
+
+
+class AbsentPart(Document, frozen=True, kw_only=True):
+    """A part of a federated table whose provider fell silent. step: the one in which nothing more came from it.
+
+    counted: its totals are in the product all the same, since it fell silent after they had arrived.
+    """
+
+    provider: str
+    asset: str
+    step: AbsentStep
+    counted: bool
+
+
 class ProductCard(Document, frozen=True, kw_only=True):
     """What a reader of a product must know. Fixed with the product; printed and signed with it.
 
     method: the protocol and its parameters. rules: the profile's rules that judged it ("checks inspired by" their sources, no
     claim of conformity). lineage: digests of the products and releases that it was judged against. certificate: digest of the
-    risk certificate, where there is one.
+    risk certificate, where there is one. absent: parts of a federated table that fell silent; its other parts are the sources.
     """
 
     version: OneOf[1]
@@ -86,6 +101,7 @@ class ProductCard(Document, frozen=True, kw_only=True):
     lineage: tuple[str, ...]
     licence: str = ""
     certificate: str | None = None
+    absent: tuple[AbsentPart, ...] = ()
 
 
 class ReleasedCount(Document, frozen=True, kw_only=True):
@@ -111,10 +127,22 @@ class RecordedInput(Document, frozen=True, kw_only=True):
     min_pattern: int
 
 
+class RecordedParts(Document, frozen=True, kw_only=True):
+    """What a release of a federated table added up: the parts that were left, as assets.
+
+    min_parties: the fewest parts that any combination of releases may speak of. overlap: parts in which one person may be.
+    """
+
+    assets: tuple[str, ...]
+    min_parties: int
+    overlap: int
+
+
 class ReleaseRecord(Document, frozen=True, kw_only=True):
     """What the gate's history keeps of a release: populations, not amounts. Private to the gate.
 
-    Counts are those of released aggregates only; a withheld cell is known by its labels.
+    Counts are those of released aggregates only; a withheld cell is known by its labels. A release of a federated table has one
+    input, the table as a whole, and its parts.
     """
 
     version: OneOf[1]
@@ -124,3 +152,4 @@ class ReleaseRecord(Document, frozen=True, kw_only=True):
     groups: tuple[Group, ...]
     aggregates: tuple[Aggregate, ...]
     cells: tuple[RecordedCell, ...]
+    parts: RecordedParts | None = None

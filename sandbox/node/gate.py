@@ -14,7 +14,7 @@ from sandbox.gate.release import Release, release
 from sandbox.ledger import LedgerTransaction
 from sandbox.model.decision import Decision
 from sandbox.model.evidence import InputCommitment, SignedEvent, SignedTranscript
-from sandbox.model.product import ReleaseRecord
+from sandbox.model.product import AbsentPart, ReleaseRecord
 from sandbox.node.manager import ManagerNode, use_key
 from sandbox.tasks.card import product_card
 from sandbox.tasks.casefile import CaseFile, KeptGrant, ReleasedProduct, Task
@@ -32,6 +32,7 @@ class Proceedings:
     events: tuple[SignedEvent, ...]
     opened: SignedEvent
     checkpoints: tuple[SignedCheckpoint, ...]
+    absent: tuple[AbsentPart, ...] = ()
 
 
 def publish(manager: ManagerNode, proceedings: Proceedings, table: CellTable) -> ReleasedProduct:
@@ -106,7 +107,12 @@ def _withhold(manager: ManagerNode, proceedings: Proceedings) -> None:
 def _product(manager: ManagerNode, proceedings: Proceedings, table: CellTable, released: Release) -> ReleasedProduct:
     task = proceedings.task
     payload, schema = arrow_file(released)
-    record = product_record(task=task.id, payload=payload, arrow_schema=schema, card=product_card(task.plan, table, released))
+    record = product_record(
+        task=task.id,
+        payload=payload,
+        arrow_schema=schema,
+        card=product_card(task.plan, table, released, absent=proceedings.absent),
+    )
     transcripts = tuple(sorted(proceedings.transcripts, key=lambda item: item.transcript.party))
     grants = tuple(kept.signed for kept in proceedings.grants)
     event = manager.event(

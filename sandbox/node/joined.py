@@ -8,6 +8,7 @@ from typing import Any
 
 from protocols import join
 from sandbox.gate.cells import CellTable
+from sandbox.model.product import AbsentPart
 from sandbox.node.machinery import Machines
 from sandbox.node.manager import ManagerNode
 from sandbox.node.provider import Contribution, ProviderNode
@@ -49,8 +50,11 @@ def play(
     clockwork: Clockwork,
     on_frame: Callable[[str, str, bytes], None] | None,
     allow_insecure_key: bool,
-) -> tuple[SessionResult, CellTable]:
-    """Play the session; return it with the cells that the gate's role decrypted, which are for the gate's checks alone."""
+) -> tuple[SessionResult, CellTable, tuple[AbsentPart, ...]]:
+    """Play the session; return it with the cells that the gate's role decrypted, which are for the gate's checks alone.
+
+    Nobody can be missing: a join without one of its lists is another question.
+    """
     plan = task.plan
     key = manager.gate_key(plan)
     params = join_params(plan, key.public_key.fingerprint)
@@ -66,4 +70,4 @@ def play(
     roles[plan.operator] = join.JoinOperator(plan.operator, params, scratch=machines.scratch[plan.operator], **common)
     roles[plan.gate] = join.JoinGate(plan.gate, params, key, **common)
     session = run_session(secrets.token_bytes(16), roles, on_frame=on_frame)
-    return session, cell_table(plan, session.outputs[plan.gate])
+    return session, cell_table(plan, session.outputs[plan.gate]), ()

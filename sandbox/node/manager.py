@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from protocols import paillier
 from sandbox.audit.events import make_event
 from sandbox.audit.witness import Witness
-from sandbox.catalogue import open_catalogue
+from sandbox.catalogue import FederationDefinition, declare_federation, open_catalogue
 from sandbox.errors import Denied, NotFound, SandboxError
 from sandbox.ledger import Ledger, LedgerTransaction, Limit
 from sandbox.model.asset import Asset
 from sandbox.model.decision import Decision, Finding
 from sandbox.model.evidence import EventKind, SignedEvent, SubjectRole
+from sandbox.model.federation import Federation
 from sandbox.model.grant import SignedGrant, SignedRevocation
 from sandbox.model.plan import Plan
 from sandbox.model.policy import Policy
@@ -61,6 +62,15 @@ class ManagerNode:
     def assets(self) -> dict[str, Asset]:
         """Return every asset that takes part in questions, by name."""
         return {asset.name: asset for asset in self.catalogue.list() if asset.lifecycle in TAKES_PART}
+
+    def federations(self) -> dict[str, Federation]:
+        """Return every federated table, by name."""
+        return self.catalogue.federations()
+
+    def federate(self, name: str, definition: FederationDefinition) -> Federation:
+        """Declare a federated table over published assets. Raises UsageError, NotFound."""
+        declared = declare_federation(name, definition, self.assets(), self.workspace.providers)
+        return self.catalogue.federate(declared)
 
     def judge(self, plan: Plan, terms: Mapping[str, Policy] | None = None) -> Decision:
         """Return what all owners' terms say of a plan now. terms: in place of the stored ones."""

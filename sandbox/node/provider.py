@@ -7,10 +7,12 @@ import dataclasses
 import secrets
 import threading
 from collections.abc import Callable
+from typing import Literal as OneOf
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from protocols import join
+from protocols import aggregation, join
+from protocols.errors import MisuseError
 from protocols.party import Mapper, Progress, Scratch
 from protocols.primitives import prf
 from protocols.primitives.rng import SeededRng
@@ -29,7 +31,9 @@ from sandbox.node.logbook import Logbook
 from sandbox.node.workspace import Clock, Workspace, write_secret
 from sandbox.sources import Source
 from sandbox.tasks.commitments import TableCommitment, commit_table
-from sandbox.tasks.fragments import LocalResult, run_fragment
+from sandbox.tasks.fragments import LocalResult, LocalRows, LocalVector, run_fragment
+
+Cut = OneOf["input", "advertise", "share", "masked_input", "consistency"]
 
 
 class KeptCommitment(Document, frozen=True, kw_only=True):
@@ -54,8 +58,22 @@ class Contribution:
     checkpoint: SignedCheckpoint
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What a provider has computed for a task before it says so in the log. Private to it."""
+
+    asset: Asset
+    local: LocalResult
+    table: TableCommitment
+    authorised: SignedEvent
+    checkpoint: SignedCheckpoint
+
+
 class ProviderNode:
-    """One agency's node. Raw rows never leave it; what it sends are sealed points and ciphertexts."""
+    """One agency's node. Raw rows never leave it; what it sends are sealed points, ciphertexts and masked totals.
+
+    cut_after: for trials, the step of secure aggregation after which its line is cut; `input` before it has sent anything.
+    """
 
     def __init__(self, name: str, workspace: Workspace, *, clock: Clock) -> None:
         self.name = name
@@ -64,6 +82,7 @@ class ProviderNode:
         self._clock = clock
         self._open: dict[str, Callable[[], Source]] = {}
         self._committing = threading.Lock()
+        self.cut_after: Cut | None = None
         self._trust = workspace.trust()
         self.witness = Witness(
             self._directory / "witness",
@@ -91,6 +110,19 @@ class ProviderNode:
 
         Raises AuditError if the log shows no cosigned proof of the authorisation, SourceError, NotFound.
         """
+        return self.commit(self.prepare(plan, index, asset, authorised, logbook, is_cancelled=is_cancelled), logbook)
+
+    def prepare(
+        self,
+        plan: Plan,
+        index: int,
+        asset: Asset,
+        authorised: SignedEvent,
+        logbook: Logbook,
+        *,
+        is_cancelled: Callable[[], bool] | None = None,
+    ) -> Prepared:
+        """Compute the own fragment and the table's commitment, once the log shows the task. Raises as `contribute`."""
         checkpoint = require_logged(authorised, logbook, self._trust, self.witness.seen)
         source = self._source(asset)
         # Committing reads the whole table in a worker of its own, beside the fragment's.
@@ -98,6 +130,11 @@ class ProviderNode:
             committed = beside.submit(self._table_commitment, asset, source, is_cancelled)
             local = run_fragment(plan, index, asset, source, is_cancelled=is_cancelled)
         table = committed.result()
+        return Prepared(asset=asset, local=local, table=table, authorised=authorised, checkpoint=checkpoint)
+
+    def commit(self, prepared: Prepared, logbook: Logbook) -> Contribution:
+        """Say in the log which table stands behind what was computed; what it contributes follows from a fresh seed."""
+        asset, table, authorised, checkpoint = prepared.asset, prepared.table, prepared.authorised, prepared.checkpoint
         seed = secrets.token_bytes(32)
         self._keep_seed(authorised.event.task, seed)
         commitment = InputCommitment(
@@ -123,7 +160,7 @@ class ProviderNode:
             self.identity,
         )
         logbook.append(event)
-        return Contribution(local=local, seed=seed, commitment=commitment, event=event, checkpoint=checkpoint)
+        return Contribution(local=prepared.local, seed=seed, commitment=commitment, event=event, checkpoint=checkpoint)
 
     def _source(self, asset: Asset) -> Source:
         if asset.table not in self._open:
@@ -166,16 +203,29 @@ class ProviderNode:
         allow_insecure_key: bool,
     ) -> join.JoinProvider:
         """Return this provider's end of the join."""
+        local = contribution.local
+        if not isinstance(local, LocalRows):
+            raise MisuseError(f"{self.name} has totals of a federated table, which take no part in a join")
         return join.JoinProvider(
             self.name,
             params,
-            contribution.local.rows,
+            local.rows,
             rng=SeededRng(contribution.seed),
             mapper=mapper,
             scratch=scratch,
             progress=progress,
             allow_insecure_key=allow_insecure_key,
         )
+
+    def sum_role(
+        self, params: aggregation.SumParams, contribution: Contribution, *, progress: Progress
+    ) -> aggregation.SumParty:
+        """Return this provider's end of a secure sum."""
+        local = contribution.local
+        if not isinstance(local, LocalVector):
+            raise MisuseError(f"{self.name} has rows for a join, which cannot be added up")
+        rng = SeededRng(contribution.seed)
+        return aggregation.SumParty(self.name, params, local.vector, self.identity.sign_raw, rng=rng, progress=progress)
 
     def __repr__(self) -> str:
         return f"<ProviderNode {self.name}: {len(self._open)} tables>"

@@ -85,6 +85,13 @@ def signed_transcripts(task: str, session: SessionResult, workspace: Workspace) 
             )
             for (peer, direction), chain in sorted(endpoint.chains().items())
         )
-        transcript = Transcript(version=1, task=task, session=session.session.hex(), party=name, chains=chains)
+        transcript = Transcript(
+            version=1,
+            task=task,
+            session=session.session.hex(),
+            party=name,
+            chains=chains,
+            survivors=tuple(getattr(session.outputs.get(name), "survivors", ())),
+        )
         signed.append(SignedTranscript.sign(transcript, workspace.identity(name)))
     return tuple(signed)

@@ -2,10 +2,22 @@
 
 from sandbox.planning.compiler import compile_question
 from sandbox.planning.describe import Line, describe, show_expression
-from sandbox.planning.fragment import Check, Fragment, Output, Statement, fragment, require_sound, require_types
+from sandbox.planning.fragment import (
+    MAX_PART_ROWS,
+    MAX_TOTAL,
+    Check,
+    Fragment,
+    Output,
+    Statement,
+    fragment,
+    require_sound,
+    require_types,
+)
 from sandbox.planning.profiles import Profile, profiles, rules_for
 
 __all__ = [
+    "MAX_PART_ROWS",
+    "MAX_TOTAL",
     "Check",
     "Fragment",
     "Line",

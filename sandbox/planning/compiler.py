@@ -10,9 +10,11 @@ from sandbox.errors import UsageError
 from sandbox.model.asset import Asset
 from sandbox.model.canonical import digest
 from sandbox.model.expression import AggregateRef, ColumnRef, Expression, GroupRef, IsNull
+from sandbox.model.federation import Federation
 from sandbox.model.plan import ColumnUse, GateRules, LocalGroup, Measure, Order, Parameters, Plan, PlanInput, SelectItem, Use
 from sandbox.planning.aggregates import FUNCTION_NAMES, Cells, is_aggregate
 from sandbox.planning.expressions import MAX_INTEGER, Reader, Typed
+from sandbox.planning.federated import federated_scope, find_federated, part_dropped, part_inputs, part_uses, with_domains
 from sandbox.planning.grammar import parse, place, unwrap
 from sandbox.planning.question import Question
 from sandbox.planning.scope import Scope, read_tables
@@ -26,6 +28,7 @@ def compile_question(
     sql: str,
     *,
     assets: Mapping[str, Asset],
+    federations: Mapping[str, Federation] | None = None,
     title: str,
     purpose: str,
     recipients: Sequence[str],
@@ -34,7 +37,7 @@ def compile_question(
     operator: str,
     gate: str,
 ) -> Plan:
-    """Return the Plan of a question over these assets (keyed by `provider.table`).
+    """Return the Plan of a question over these assets (keyed by `provider.table`), or over one of these federated tables.
 
     Raises QuestionError, with the place in the text, for anything outside the accepted language; UsageError for a title,
     purpose or recipient that cannot be used.
@@ -44,40 +47,52 @@ def compile_question(
             raise UsageError(f"the {what} is empty or has control characters")
     if not recipients:
         raise UsageError("a question needs at least one recipient")
-    reading = _Reading(sql, assets)
-    cells, scope = reading.cells, reading.scope
+    reading = _Reading(sql, assets, federations or {})
+    cells, scope, table = reading.cells, reading.scope, reading.federated
     local, groups = cells.plan_groups(reading.group_names())
+    measures = [cells.measures(index) for index in range(len(scope.tables))]
+    if table is None:
+        inputs, uses, dropped = _inputs(scope, reading.filters, local, measures), _uses(cells), _dropped(cells)
+    else:
+        inputs = part_inputs(table, scope, reading.filters[0], local[0], measures[0])
+        uses, dropped = part_uses(table, _uses(cells)), part_dropped(table, _dropped(cells))
+        groups = with_domains(table, scope, groups, local[0])
     return Plan(
         version=1,
         title=title,
         purpose=purpose,
         recipients=tuple(recipients),
         sql=sql,
-        protocol="join/1",
+        protocol="join/1" if table is None else "aggregation/1",
         key_domain=scope.tables[0].asset.key_domain,
-        inputs=_inputs(scope, reading.filters, local, [cells.measures(index) for index in range(len(scope.tables))]),
+        inputs=inputs,
         groups=groups,
         aggregates=cells.plan_aggregates(),
         select=tuple(reading.select),
         having=reading.having,
         order_by=tuple(reading.order_by),
         limit=reading.limit,
-        uses=_uses(cells),
-        dropped=_dropped(cells),
+        uses=uses,
+        dropped=dropped,
         rules=rules,
         parameters=parameters,
         operator=operator,
         gate=gate,
+        federation=None if table is None else table.federation,
     )
 
 
 class _Reading:
     """One pass over a parsed question, clause by clause in the order in which SQL evaluates them."""
 
-    def __init__(self, sql: str, assets: Mapping[str, Asset]) -> None:
+    def __init__(self, sql: str, assets: Mapping[str, Asset], federations: Mapping[str, Federation]) -> None:
         self.question = Question(sql)
         self._tree = parse(self.question)
-        self.scope = read_tables(self.question, self._tree, assets)
+        self.federated = find_federated(self.question, self._tree, federations, assets)
+        if self.federated is None:
+            self.scope = read_tables(self.question, self._tree, assets)
+        else:
+            self.scope = federated_scope(self.question, self._tree, self.federated)
         self.cells = Cells(self.question, self.scope)
         self._items = [_split(item, self.question) for item in self._tree.expressions]
         self.filters = self._read_filters()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal as OneOf
 
@@ -20,10 +21,11 @@ from sandbox.model.expression import (
     Logic,
     Not,
 )
-from sandbox.model.plan import Aggregate, GateRules, Order, Plan, PlanInput
+from sandbox.model.federation import Federation
+from sandbox.model.plan import Aggregate, Order, Plan, PlanInput
 from sandbox.planning.generate import columns_of
 
-Step = OneOf["read", "filter", "return", "drop", "join", "cells", "gate", "answer"]
+Step = OneOf["read", "filter", "return", "drop", "join", "add", "cells", "gate", "answer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +39,36 @@ class Line:
 
 def describe(plan: Plan) -> tuple[Line, ...]:
     """Return a plan's steps in order, for people. Who learns what and what policies say is not part of it."""
+    lines = _joined(plan) if plan.federation is None else _federated(plan, plan.federation)
+    lines += [Line(step="gate", subject=plan.gate, text=text) for text in _rules(plan)]
+    lines += [Line(step="answer", subject=plan.gate, text=text) for text in _answer(plan)]
+    return tuple(lines)
+
+
+def _joined(plan: Plan) -> list[Line]:
     lines = [line for part in plan.inputs for line in _provider(plan, part)]
     key = ", ".join(f"{part.alias}.{'+'.join(part.key)}" for part in plan.inputs)
     lines.append(Line(step="join", subject=plan.operator, text=f"joins blinded keys of domain {plan.key_domain.name}: {key}"))
-    lines.append(Line(step="cells", subject=plan.operator, text=_cells(plan)))
+    lines.append(Line(step="cells", subject=plan.operator, text=f"computes, on ciphertext, {_cells(plan, 'joined rows')}"))
     crossed = [item for item in plan.aggregates if item.other_input is not None and item.other_input != item.input]
     if crossed:
         shown = ", ".join(_aggregate(plan, item) for item in crossed)
         lines.append(Line(step="cells", subject=plan.operator, text=f"sends, masked, numbers of each joined row for {shown}"))
-    lines += [Line(step="gate", subject=plan.gate, text=text) for text in _rules(plan.rules)]
-    lines += [Line(step="answer", subject=plan.gate, text=text) for text in _answer(plan)]
-    return tuple(lines)
+    return lines
+
+
+def _federated(plan: Plan, federation: Federation) -> list[Line]:
+    """One part stands for all, since all compute the same."""
+    cells = math.prod(len(group.domain or ()) for group in plan.groups)
+    people = "nobody has rows in two of them" if federation.disjoint else "one person may have rows in all of them"
+    parts = ", ".join(part.asset for part in plan.inputs)
+    lines = [Line(step="read", subject="each part", text=f"{len(plan.inputs)} parts of {federation.name}, {people}: {parts}")]
+    lines += [Line(step=line.step, subject="each part", text=line.text) for line in _provider(plan, plan.inputs[0])]
+    text = f"adds the parts' masked totals of {cells} cells, and never sees one; {_cells(plan, 'rows')}"
+    lines.append(Line(step="add", subject=plan.operator, text=text))
+    text = f"goes on without parts that fall silent, while at least {federation.min_parties} are left; the product names them"
+    lines.append(Line(step="add", subject=plan.operator, text=text))
+    return lines
 
 
 def show_expression(plan: Plan, expression: Expression) -> str:
@@ -99,7 +120,12 @@ def _provider(plan: Plan, part: PlanInput) -> list[Line]:
         if measure.needs_squares:
             returned.append(f"sum of squares of {measure.column}")
     by = "".join(f" and {show_expression(plan, group.expression)}" for group in part.groups)
-    lines.append(Line(step="return", subject=part.provider, text=f"sends, encrypted, for each key{by}: {', '.join(returned)}"))
+    if plan.federation is None:
+        text = f"sends, encrypted, for each key{by}: {', '.join(returned)}"
+    else:
+        listed = f" for each{by.removeprefix(' and')}" if by else ""
+        text = f"sends, masked,{listed or ' over all rows'}: people, {', '.join(returned)}; no key and no label leaves"
+    lines.append(Line(step="return", subject=part.provider, text=text))
     clipped = [measure.column for measure in part.measures if measure.clip]
     if clipped:
         lines.append(Line(step="return", subject=part.provider, text=f"clips to the declared bounds: {', '.join(clipped)}"))
@@ -116,20 +142,26 @@ def _columns(part: PlanInput) -> list[str]:
     return list(dict.fromkeys((*names, *(measure.column for measure in part.measures))))
 
 
-def _cells(plan: Plan) -> str:
+def _cells(plan: Plan, rows: str) -> str:
     groups = ", ".join(group.name for group in plan.groups)
     aggregates = ", ".join(_aggregate(plan, aggregate) for aggregate in plan.aggregates)
-    return f"computes, on ciphertext, {aggregates} " + (f"for each {groups}" if groups else "over all joined rows")
+    return f"{aggregates} " + (f"for each {groups}" if groups else f"over all {rows}")
 
 
-def _rules(rules: GateRules) -> list[str]:
+def _rules(plan: Plan) -> list[str]:
+    rules = plan.rules
     lines = [
         f"profile {rules.profile}, version {rules.version}",
         f"at least {rules.min_keys} keys in a cell, {rules.min_contributors} with a value behind each aggregate",
-        f"at least {rules.min_pattern} keys to a pattern of groups, {rules.min_list} rows to a provider's list",
         f"at least {rules.min_freedom} keys beyond the parameters of a line (CORR, COVAR, REGR), which is no perfect fit",
-        f"at least {rules.min_difference} keys of difference to every earlier release",
     ]
+    if plan.federation is None:
+        lines.append(f"at least {rules.min_pattern} keys to a pattern of groups, {rules.min_list} rows to a provider's list")
+    else:
+        lines.append(
+            f"no combination with earlier releases that speaks of fewer than {plan.federation.min_parties} parts alone"
+        )
+    lines.append(f"at least {rules.min_difference} keys of difference to every earlier release")
     shares = [
         (rules.dominance_1, "the largest contributor holds at most {} % of a sum"),
         (rules.dominance_2, "the two largest contributors hold at most {} % of a sum"),

@@ -16,11 +16,13 @@ from sandbox.model.canonical import digest
 from sandbox.model.expression import ColumnRef, Expression, In
 from sandbox.model.plan import Measure, Plan, PlanInput
 from sandbox.planning.generate import Parameter, Writer, columns_of, decimal_type, quote
+from sandbox.planning.part import Total, part_statement, part_totals
 
-Part = OneOf["key", "group", "rows", "count", "sum", "squares"]
+Part = OneOf["key", "group"] | Total
 Kind = OneOf["rows_read", "null_keys", "repeated_keys", "not_finite", "out_of_bounds", "uncoded"]
 
 MAX_TOTAL = 10**38 - 1
+MAX_PART_ROWS = 10**8
 _NO_LIMIT = 2**63 - 1
 _DUCKDB_TYPES: dict[str, tuple[str, ...]] = {
     "integer": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"),
@@ -33,6 +35,7 @@ _DUCKDB_TYPES: dict[str, tuple[str, ...]] = {
 _DUCKDB_TYPES["decimal"] = ("DECIMAL", *_DUCKDB_TYPES["integer"])
 _RESULT_TYPES = {"integer": "BIGINT", "text": "VARCHAR", "boolean": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMP"}
 _FAULTS: dict[Kind, tuple[str, str]] = {
+    "null_keys": ("rows have no key", "a federated table counts people by their keys: fill them in, or keep such rows out"),
     "repeated_keys": ("rows repeat a key that is declared unique", "remove the duplicates, or declare that keys repeat"),
     "not_finite": ("values are NaN or infinite", "make them NULL at the source"),
     "out_of_bounds": ("values are beyond the declared bounds", "correct the source, the bounds, or declare clip"),
@@ -74,7 +77,9 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fragment:
-    """What one provider runs: first `checks` (one row of counts), then `rows` (one row per key and local groups).
+    """What one provider runs: first `checks` (one row of counts), then `rows`: one row per key and local groups.
+
+    For a part of a federated table `rows` has one row per local groups, and never a key.
 
     columns: the source columns that are read, and no others. max_rows: above it, a sum could pass 38 digits.
     merge_after_normalising: the key domain folds keys, so rows of keys that become equal are to be added up.
@@ -112,10 +117,10 @@ def fragment(plan: Plan, index: int, *, asset: Asset | None = None) -> Fragment:
         asset=part.asset,
         columns=_columns(part),
         checks=_write_checks(part, coded),
-        counts=_counts(part, coded),
-        rows=_write_rows(plan, part),
-        outputs=_outputs(plan, part),
-        max_rows=min((_row_limit(part, measure) for measure in part.measures), default=_NO_LIMIT),
+        counts=_counts(plan, part, coded),
+        rows=_write_rows(plan, part) if plan.federation is None else _write_part(plan, part),
+        outputs=_outputs(plan, part) if plan.federation is None else _part_outputs(part),
+        max_rows=_max_rows(plan, part),
         merge_after_normalising=plan.key_domain.trim or plan.key_domain.fold_case or plan.key_domain.nfkc,
     )
 
@@ -168,10 +173,20 @@ def _row_limit(part: PlanInput, measure: Measure) -> int:
     return MAX_TOTAL // largest if measure.needs_sum and largest else _NO_LIMIT
 
 
-def _counts(part: PlanInput, coded: list[Column]) -> tuple[Check, ...]:
+def _max_rows(plan: Plan, part: PlanInput) -> int:
+    """Return above how many rows a sum could pass 38 digits; in a part all rows may be one person's, whose sum is squared."""
+    most = min((_row_limit(part, measure) for measure in part.measures), default=_NO_LIMIT)
+    if plan.federation is None:
+        return most
+    bounds = [measure.bound for measure in part.measures if measure.needs_sum and measure.bound and measure.times is None]
+    squared = min((math.isqrt(MAX_TOTAL) // bound for bound in bounds), default=_NO_LIMIT)
+    return min(most, squared, MAX_PART_ROWS)
+
+
+def _counts(plan: Plan, part: PlanInput, coded: list[Column]) -> tuple[Check, ...]:
     checks = [
         Check(name="rows_read", kind="rows_read", column="", must_be_zero=False),
-        Check(name="null_keys", kind="null_keys", column="", must_be_zero=False),
+        Check(name="null_keys", kind="null_keys", column="", must_be_zero=plan.federation is not None),
     ]
     if part.unique:
         checks.append(Check(name="repeated_keys", kind="repeated_keys", column="", must_be_zero=True))
@@ -217,6 +232,29 @@ def _write_checks(part: PlanInput, coded: list[Column]) -> Statement:
 
 def _write_rows(plan: Plan, part: PlanInput) -> Statement:
     writer = Writer()
+    keys, by, prepared = _prepared(writer, plan, part)
+    totals = ["COUNT(*) AS m"]
+    for index, measure in enumerate(part.measures):
+        value = f"v_{index}" if measure.times is None else f"v_{index} * v_{measure.times}"
+        totals.append(f"COUNT({value}) AS c_{index}")
+        if measure.needs_sum:
+            totals.append(f"COALESCE(SUM({value}), 0) AS s_{index}")
+        if measure.needs_squares:
+            totals.append(f"COALESCE(SUM({value} * {value}), 0) AS q_{index}")
+    complete = " AND ".join(f"{name} IS NOT NULL" for name in keys)
+    listed, grouped = ", ".join((*by, *totals)), ", ".join(by)
+    sql = f"WITH prepared AS (\n{prepared}\n)\nSELECT {listed}\nFROM prepared\nWHERE {complete}\nGROUP BY {grouped}"
+    return Statement(sql=sql, parameters=tuple(writer.parameters))
+
+
+def _write_part(plan: Plan, part: PlanInput) -> Statement:
+    writer = Writer()
+    keys, by, prepared = _prepared(writer, plan, part)
+    return Statement(sql=part_statement(part, keys, by, prepared), parameters=tuple(writer.parameters))
+
+
+def _prepared(writer: Writer, plan: Plan, part: PlanInput) -> tuple[list[str], list[str], str]:
+    """Return the names of the keys, of keys and groups, and the query that makes them, with values as integers, row by row."""
     prepared = [
         f"CAST({quote(name)} AS {_RESULT_TYPES[kind]}) AS key_{index}"
         for index, (name, kind) in enumerate(zip(part.key, plan.key_domain.types, strict=True))
@@ -227,19 +265,7 @@ def _write_rows(plan: Plan, part: PlanInput) -> Statement:
         prepared.append(f"{_value(writer, measure)} AS v_{index}")
     keys = [f"key_{index}" for index in range(len(part.key))]
     by = keys + [f"group_{index}" for index in range(len(part.groups))]
-    totals = ["COUNT(*) AS m"]
-    for index, measure in enumerate(part.measures):
-        value = f"v_{index}" if measure.times is None else f"v_{index} * v_{measure.times}"
-        totals.append(f"COUNT({value}) AS c_{index}")
-        if measure.needs_sum:
-            totals.append(f"COALESCE(SUM({value}), 0) AS s_{index}")
-        if measure.needs_squares:
-            totals.append(f"COALESCE(SUM({value} * {value}), 0) AS q_{index}")
-    inner = "  SELECT\n    " + ",\n    ".join(prepared) + "\n  FROM source" + _where(writer, part.filters, indent="  ")
-    complete = " AND ".join(f"{name} IS NOT NULL" for name in keys)
-    listed, grouped = ", ".join((*by, *totals)), ", ".join(by)
-    sql = f"WITH prepared AS (\n{inner}\n)\nSELECT {listed}\nFROM prepared\nWHERE {complete}\nGROUP BY {grouped}"
-    return Statement(sql=sql, parameters=tuple(writer.parameters))
+    return keys, by, "  SELECT\n    " + ",\n    ".join(prepared) + "\n  FROM source" + _where(writer, part.filters, indent="  ")
 
 
 def _where(writer: Writer, filters: tuple[Expression, ...], *, indent: str = "") -> str:
@@ -311,6 +337,15 @@ def _outputs(plan: Plan, part: PlanInput) -> tuple[Output, ...]:
         if measure.needs_squares:
             found.append(Output(name=f"q_{index}", part="squares", index=index, sql_type="HUGEINT"))
     return tuple(found)
+
+
+def _part_outputs(part: PlanInput) -> tuple[Output, ...]:
+    groups = [
+        Output(name=f"group_{index}", part="group", index=index, sql_type=_RESULT_TYPES.get(group.type, "DECIMAL"))
+        for index, group in enumerate(part.groups)
+    ]
+    totals = [Output(name=name, part=total, index=index, sql_type=kind) for name, total, index, kind in part_totals(part)]
+    return (*groups, *totals)
 
 
 def _shown(value: Parameter) -> str:

@@ -99,19 +99,20 @@ def read_tables(question: Question, select: exp.Select, assets: Mapping[str, Ass
         raise question.error(
             len(question.sql.rstrip()), "there is no FROM", "name at least two tables: FROM a.t x JOIN b.u y ON …"
         )
-    _add_table(scope, source.this, assets)
+    add_table(scope, source.this, assets)
     keys = _Keys(scope)
     for join in select.args.get("joins") or ():
-        _add_table(scope, join.this, assets)
+        add_table(scope, join.this, assets)
         keys.add_join(join)
     if len(scope.tables) < MIN_INPUTS:
-        hint = f"join {MIN_INPUTS} to {MAX_INPUTS} providers' tables over their key"
+        hint = f"join {MIN_INPUTS} to {MAX_INPUTS} providers' tables over their key, or ask a federated table"
         raise question.error(scope.tables[0].start, "a question over one provider needs no joint computation", hint)
     keys.check_connected()
     return scope
 
 
-def _add_table(scope: Scope, node: exp.Expr, assets: Mapping[str, Asset]) -> None:
+def add_table(scope: Scope, node: exp.Expr, assets: Mapping[str, Asset]) -> None:
+    """Take in a table that FROM or JOIN names. Raises QuestionError for one that is unknown or takes no part."""
     question, start = scope.question, place(scope.question, node)
     if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
         raise question.error(start, "a table is expected here", "name tables as provider.table")

@@ -53,7 +53,7 @@ def uses_of(plan: Plan) -> PlanUses:
         for use in item.uses or ("nothing",):
             collected.add(item.asset, item.column, use)
     for index, source in enumerate(plan.inputs):
-        collected.read_input(source)
+        collected.read_input(source, "join_key" if plan.federation is None else "count")
         _implied_by_measures(plan, index, source, collected)
     _check_references(plan, collected)
     if not plan.inputs:
@@ -74,9 +74,9 @@ class _Collector:
     def add(self, asset: str, column: str, use: str) -> None:
         self.uses.setdefault((asset, column), set()).add(use)
 
-    def read_input(self, source: PlanInput) -> None:
+    def read_input(self, source: PlanInput, key_use: str) -> None:
         for column in source.key:
-            self.add(source.asset, column, "join_key")
+            self.add(source.asset, column, key_use)
         for expression in source.filters:
             self._read(source, expression, "filter")
         for group in source.groups:
@@ -90,11 +90,15 @@ class _Collector:
 
 
 def _implied_by_measures(plan: Plan, index: int, source: PlanInput, collected: _Collector) -> None:
-    """A measure is used as its aggregates say; one that no aggregate names still travels, by its sums or squares."""
+    """A measure is used as its aggregates say; one that no aggregate names still travels, by its sums or squares.
+
+    Over a federated table input 0 stands for every part.
+    """
+    stands = index if plan.federation is None else 0
     for position, measure in enumerate(source.measures):
         places = [(item.function, item.input, item.measure) for item in plan.aggregates]
         places += [(item.function, item.other_input, item.other_measure) for item in plan.aggregates]
-        functions = [function for function, *place in places if place == [index, position]]
+        functions = [function for function, *place in places if place == [stands, position]]
         for function in functions:
             collected.add(source.asset, measure.column, FUNCTION_USES.get(function, function))
         if measure.given is not None or measure.times is not None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from sandbox.gate.cells import CellTable, ProviderNote
 from sandbox.gate.release import Release
 from sandbox.model.plan import Plan
-from sandbox.model.product import DropCount, ProductCard, ProductColumn, SourceNote
+from sandbox.model.product import AbsentPart, DropCount, ProductCard, ProductColumn, SourceNote
 from sandbox.tasks.methods import method_of
 
 
-def product_card(plan: Plan, table: CellTable, release: Release, *, licence: str = "") -> ProductCard:
-    """Return the card of a product: everything that its reader must know."""
+def product_card(
+    plan: Plan, table: CellTable, release: Release, *, absent: tuple[AbsentPart, ...] = (), licence: str = ""
+) -> ProductCard:
+    """Return the card of a product: everything that its reader must know. absent: parts that fell silent."""
     k = plan.rules.min_keys
     return ProductCard(
         version=1,
@@ -30,6 +32,7 @@ def product_card(plan: Plan, table: CellTable, release: Release, *, licence: str
                 clipped=tuple(measure.column for measure in entry.measures if measure.clip),
             )
             for entry in plan.inputs
+            if plan.federation is None or entry.asset in table.parts
         ),
         method=method_of(plan).title(plan),
         parameters=plan.parameters,
@@ -56,6 +59,7 @@ def product_card(plan: Plan, table: CellTable, release: Release, *, licence: str
         ),
         lineage=(),
         licence=licence,
+        absent=absent,
     )
 
 

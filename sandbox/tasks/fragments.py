@@ -6,6 +6,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from protocols import join
 from sandbox.errors import SourceError
 from sandbox.model.asset import Asset
@@ -13,23 +16,49 @@ from sandbox.model.plan import Plan
 from sandbox.planning import Fragment, fragment, require_sound
 from sandbox.sources import Source, SourceFault
 from sandbox.tasks.protocol import provider_rows
+from sandbox.tasks.totals import part_vector
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LocalResult:
-    """What a provider computed locally. rows: private to it. counts: rows read, rows without a key; its own knowledge too."""
+    """What a provider computed locally. counts: rows read, rows without a key. Private to it, as all that it computes."""
+
+    counts: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LocalRows(LocalResult):
+    """A provider's rows for an encrypted join."""
 
     rows: join.ProviderRows
-    counts: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LocalVector(LocalResult):
+    """A part's totals for secure aggregation, (length,) int64."""
+
+    vector: npt.NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        return "LocalVector(<redacted>)"
 
 
 def run_fragment(
     plan: Plan, index: int, asset: Asset, source: Source, *, is_cancelled: Callable[[], bool] | None = None
 ) -> LocalResult:
-    """Run one provider's fragment in the source's worker and check what it found.
+    """Run one provider's fragment in the source's worker, check what it found, and return what its protocol takes.
 
     Raises SourceError, with places and counts of rows and never a value, for data that is not as declared.
     """
+    counts, table = _read(plan, index, asset, source, is_cancelled)
+    if plan.federation is None:
+        return LocalRows(counts=counts, rows=provider_rows(plan.inputs[index], plan.key_domain, table))
+    return LocalVector(counts=counts, vector=part_vector(plan, index, table))
+
+
+def _read(
+    plan: Plan, index: int, asset: Asset, source: Source, is_cancelled: Callable[[], bool] | None
+) -> tuple[dict[str, int], Any]:
     found = fragment(plan, index, asset=asset)
     _require_columns(found, asset, source)
     checks = (found.checks.sql, found.checks.parameters)
@@ -42,7 +71,7 @@ def run_fragment(
         raise
     counts = _counts(results[0])
     require_sound(found, counts)
-    return LocalResult(rows=provider_rows(plan.inputs[index], plan.key_domain, results[1]), counts=counts)
+    return counts, results[1]
 
 
 def _counts(table: Any) -> dict[str, int]:

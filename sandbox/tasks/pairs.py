@@ -58,8 +58,7 @@ def pair_moments(plan: Plan, moments: Mapping[Place, Moments], cell: join.Cell) 
     for pair in _pairs(plan):
         first, second = pair
         if not _is_crossed(pair):
-            product = moments[first[0], _product_of(plan.inputs[first[0]], first, second)]
-            found[pair] = PairMoments(first=moments[first], second=moments[second], product=product.sum or 0)
+            found[pair] = _of_one_table(plan, moments, pair)
             continue
         left, right = sorted(pair)
         result = cell.products[specs.index((left, right))]
@@ -68,6 +67,17 @@ def pair_moments(plan: Plan, moments: Mapping[Place, Moments], cell: join.Cell) 
             of = {left: as_moments(plan, left, result.left), right: as_moments(plan, right, result.right)}
         found[pair] = PairMoments(first=of[first], second=of[second], product=result.total)
     return found
+
+
+def local_pairs(plan: Plan, moments: Mapping[Place, Moments]) -> dict[Pair, PairMoments]:
+    """Return the moments of each function of two columns of a federated table: every part multiplies its own rows."""
+    return {pair: _of_one_table(plan, moments, pair) for pair in _pairs(plan)}
+
+
+def _of_one_table(plan: Plan, moments: Mapping[Place, Moments], pair: Pair) -> PairMoments:
+    first, second = pair
+    product = moments[first[0], _product_of(plan.inputs[first[0]], first, second)]
+    return PairMoments(first=moments[first], second=moments[second], product=product.sum or 0)
 
 
 def as_moments(plan: Plan, place: Place, moments: join.Moments) -> Moments:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import msgspec
 import sqlalchemy as sa
 
 from sandbox.errors import NotFound, StateError
@@ -58,6 +59,12 @@ RELEASES = sa.Table(
     sa.Column("record", sa.LargeBinary, nullable=False),
     sa.Column("case_file", sa.LargeBinary, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
+)
+SUMS = sa.Table(
+    "sums",
+    _TABLES,
+    sa.Column("inputs", sa.String(80), primary_key=True),
+    sa.Column("survivors", sa.LargeBinary, nullable=False),
 )
 SCHEMA = Schema(name="tasks", version=1, tables=_TABLES)
 
@@ -175,6 +182,17 @@ class Records:
         row = {"record": canonical(record), "case_file": canonical(product.case_file), "payload": product.payload}
         connection.execute(RELEASES.insert().values(task=product.task, **row))
 
+    def add_sum(self, connection: sa.Connection, inputs: str, survivors: Sequence[str]) -> None:
+        """Keep over whom the gate has summed these inputs: it never sums them over others."""
+        if connection.scalar(sa.select(SUMS.c.inputs).where(SUMS.c.inputs == inputs)) is None:
+            connection.execute(SUMS.insert().values(inputs=inputs, survivors=msgspec.json.encode(sorted(survivors))))
+
+    def sums(self, inputs: str) -> dict[str, tuple[str, ...]]:
+        """Return over whom the gate has summed these inputs before, by their name; nothing if it has not."""
+        with self._store.transaction() as connection:
+            found = connection.scalar(sa.select(SUMS.c.survivors).where(SUMS.c.inputs == inputs))
+        return {} if found is None else {inputs: msgspec.json.decode(found, type=tuple[str, ...])}
+
     def history_head(self, connection: sa.Connection) -> int:
         """Return the number of the newest release, 0 for none."""
         return connection.scalar(sa.select(sa.func.coalesce(sa.func.max(RELEASES.c.position), 0))) or 0
@@ -186,7 +204,7 @@ class Records:
             head = self.history_head(connection)
             rows = connection.scalars(sa.select(RELEASES.c.record).order_by(RELEASES.c.position)).all()
         records = [parse(row, ReleaseRecord, what="a stored release") for row in rows]
-        return head, tuple(item for item in records if wanted & {part.input.asset for part in item.inputs})
+        return head, tuple(item for item in records if wanted & _assets_of(item))
 
     def products(self) -> tuple[ReleasedProduct, ...]:
         """Return every released product, oldest first."""
@@ -196,3 +214,8 @@ class Records:
             ReleasedProduct(case_file=parse(row.case_file, CaseFile, what="a stored case file"), payload=row.payload)
             for row in rows
         )
+
+
+def _assets_of(record: ReleaseRecord) -> frozenset[str]:
+    """The assets whose rows a release counted: its inputs, or the parts of its federated table."""
+    return frozenset(part.input.asset for part in record.inputs) if record.parts is None else frozenset(record.parts.assets)

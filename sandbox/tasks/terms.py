@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 from sandbox.model.asset import Asset, Column
+from sandbox.model.federation import MIN_PARTIES
 from sandbox.model.plan import Plan, Use
 from sandbox.model.policy import ColumnUses, Policy
 
@@ -15,8 +16,9 @@ DECLARED_DAYS = 365
 def declared_terms(asset: Asset, plan: Plan, now: datetime.datetime, *, version: int) -> Policy:
     """Return terms that allow what an asset's declaration is for, for this plan's purpose, profile and recipients.
 
-    The key may join; a measure may be counted, summed, averaged, correlated and filtered by; every other classified column may
-    group, filter and be counted. Only for networks whose one owner holds all nodes; elsewhere owners write their terms.
+    The key may join and count people; a measure may be counted, summed, averaged, correlated and filtered by; every other
+    classified column may group, filter and be counted. Only for networks whose one owner holds all nodes; elsewhere owners
+    write theirs.
     """
     return Policy(
         asset=asset.name,
@@ -27,6 +29,7 @@ def declared_terms(asset: Asset, plan: Plan, now: datetime.datetime, *, version:
         min_cell=max(2, plan.rules.min_keys),
         min_list=max(1, plan.rules.min_list),
         max_calls=DECLARED_CALLS,
+        min_parties=MIN_PARTIES if plan.federation is None else plan.federation.min_parties,
         expires=(now + datetime.timedelta(days=DECLARED_DAYS)).date(),
         columns=tuple(
             ColumnUses(column=column.name, uses=_uses(column, asset))
@@ -38,7 +41,7 @@ def declared_terms(asset: Asset, plan: Plan, now: datetime.datetime, *, version:
 
 def _uses(column: Column, asset: Asset) -> tuple[Use, ...]:
     if column.name in asset.key:
-        return ("join_key",)
+        return ("join_key", "count")
     if column.role == "measure":
         return ("filter", "group", "count", "sum", "mean", "variance", "moments")
     return ("filter", "group", "count")

@@ -18,9 +18,10 @@ from sandbox.gate.history.comparable import earlier
 from sandbox.gate.history.domains import BeyondModel
 from sandbox.gate.history.judge import Judge
 from sandbox.gate.history.nearby import nearby
+from sandbox.gate.history.parts import compared, same_kind, tells_of_few_parts
 from sandbox.model.decision import Verdict
 from sandbox.model.plan import GateRules
-from sandbox.model.product import ReleaseRecord
+from sandbox.model.product import ReleasedCount, ReleaseRecord
 
 NAME = "difference"
 
@@ -35,7 +36,14 @@ class Answer:
 
 def check(candidate: ReleaseRecord, history: Sequence[ReleaseRecord], *, rules: GateRules) -> Answer:
     """Judge every aggregate that still stands against all comparable earlier releases."""
-    past = earlier(candidate, history, k=rules.min_difference)
+    k, whole = rules.min_difference, None
+    alike = same_kind(candidate, history)
+    if candidate.parts is not None:
+        # Keys over parts that may share people stand for as many fewer people.
+        whole = compared((*alike, candidate))
+        k *= whole.overlap
+        alike, candidate = whole.records[:-1], whole.records[-1]
+    past = earlier(candidate, alike, k=k)
     if not past:
         return Answer(remark="no comparable earlier release")
     remark = f"{len(past)} comparable earlier releases"
@@ -44,16 +52,21 @@ def check(candidate: ReleaseRecord, history: Sequence[ReleaseRecord], *, rules: 
         return Answer(remark=f"{remark}; all of it was released before")
     records = (*past, candidate)
     try:
-        judge = Judge(records, k=rules.min_difference)
-        close = nearby(records, k=rules.min_difference)
+        if whole is not None and tells_of_few_parts(whole):
+            few = f"{remark}, over other parts: a difference would be that of fewer than {whole.min_parties} of them"
+            return Answer(refused=_all(standing, "fail"), remark=few)
+        judge = Judge(records, k=k)
+        close = nearby(records, k=k)
     except BeyondModel as limit:
-        everything: dict[tuple[int, int], Verdict] = {
-            (position, count.aggregate): "inconclusive" for position, count in standing
-        }
-        return Answer(refused=everything, remark=f"{remark}; the difference to them cannot be decided: {limit}")
+        remark = f"{remark}; the difference to them cannot be decided: {limit}"
+        return Answer(refused=_all(standing, "inconclusive"), remark=remark)
     refused: dict[tuple[int, int], Verdict] = dict.fromkeys(close, "fail")
     rest = [(position, count) for position, count in standing if (position, count.aggregate) not in close]
     return Answer(refused=refused | judge.refused(rest), remark=remark)
+
+
+def _all(standing: Sequence[tuple[int, ReleasedCount]], verdict: Verdict) -> dict[tuple[int, int], Verdict]:
+    return {(position, count.aggregate): verdict for position, count in standing}
 
 
 def _repeats(candidate: ReleaseRecord, past: Sequence[ReleaseRecord]) -> bool:

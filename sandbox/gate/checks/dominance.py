@@ -3,6 +3,8 @@
 With contributors' amounts y = w·S per key, S1 = Σ|y|, S2 = Σy², N contributors: the weighted sum of the largest ones is at most
 A1·S1/N + √((A2 − A1²/N)(S2 − S1²/N)) (Cauchy–Schwarz on the deviations from the mean). In integers, with no root and no
 division, Σ a_i·x_i ≤ (u/d)·S1 is proved by r = (N·u − d·A1)·S1 ≥ 0 and d²(N·A2 − A1²)(N·S2 − S1²) ≤ r².
+Where one person may stand in n parts of a federated table, amounts are per part: every weight then counts n times, and amounts
+of both signs prove nothing.
 Source of the rules: Hundepool et al., Statistical Disclosure Control (2012), section 4.2.2 ((n, k) dominance and p % rule).
 """
 
@@ -29,24 +31,27 @@ def check(subject: Subject) -> Outcome:
     """
     if subject.aggregate.function not in _JUDGED or not shares(subject.rules):
         return PASS
-    outcome = _judge(subject.rules, subject.measure, subject.moments)
+    outcome = _judge(subject, subject.measure, subject.moments)
     if subject.pair is not None and outcome.verdict == "pass":
-        outcome = _judge(subject.rules, subject.second_measure, subject.pair.second)
+        outcome = _judge(subject, subject.second_measure, subject.pair.second)
     return outcome
 
 
-def _judge(rules: GateRules, measure: Measure | None, moments: Moments | None) -> Outcome:
+def _judge(subject: Subject, measure: Measure | None, moments: Moments | None) -> Outcome:
     if moments is None or measure is None or moments.contributors == 0:
         return PASS
     total = absolute_total(measure, moments)
     if total is None or moments.contribution_squares is None:
+        return _UNKNOWN
+    if subject.overlap > 1 and not _has_one_sign(measure):
         return _UNKNOWN
     count, squares = moments.contributors, moments.contribution_squares
     if total < 0 or count * squares < total * total or squares > total * total:
         return _UNKNOWN
     if total == 0:
         return _FAIL
-    proved = all(proves(weights, share, count, total, squares) for weights, share in shares(rules))
+    bounds = shares(subject.rules)
+    proved = all(proves(weights * subject.overlap, share, count, total, squares) for weights, share in bounds)
     return PASS if proved else _FAIL
 
 
@@ -60,6 +65,10 @@ def shares(rules: GateRules) -> tuple[tuple[tuple[int, ...], tuple[int, int]], .
     if rules.p_percent is not None:
         bounds.append(((100 + rules.p_percent, 100), (100, 1)))
     return tuple(bounds)
+
+
+def _has_one_sign(measure: Measure) -> bool:
+    return Decimal(measure.lowest or 0) >= 0 or Decimal(measure.highest or 0) <= 0
 
 
 def absolute_total(measure: Measure, moments: Moments) -> int | None:

@@ -8,6 +8,7 @@ and regression coefficients; the figure is the profile's `min_freedom`.
 
 from __future__ import annotations
 
+from sandbox.gate.cells import persons
 from sandbox.gate.checks.outcome import PASS, Outcome, Subject
 from sandbox.gate.two_columns import spreads
 
@@ -20,7 +21,7 @@ def check(subject: Subject) -> Outcome:
     pair = subject.pair
     if pair is None or pair.first.contributors == 0:
         return PASS
-    if pair.first.contributors - PARAMETERS < subject.rules.min_freedom:
+    if persons(pair.first.contributors, subject.overlap) - PARAMETERS < subject.rules.min_freedom:
         return Outcome(verdict="fail", reason="BELOW_K")
     found = spreads(pair)
     if found.xx * found.yy == found.xy**2:

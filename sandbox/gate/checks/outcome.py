@@ -14,7 +14,7 @@ class Subject:
     """One aggregate of one cell, with the rules it is judged by. measure and moments are None for COUNT(*) and keys.
 
     For a function of two columns, `pair` holds both columns' moments over its rows; measure and moments are the first column's
-    there, second_measure is the second's.
+    there, second_measure is the second's. overlap: as `CellTable` says.
     """
 
     rules: GateRules
@@ -24,6 +24,7 @@ class Subject:
     moments: Moments | None
     pair: PairMoments | None = None
     second_measure: Measure | None = None
+    overlap: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

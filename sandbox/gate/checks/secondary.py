@@ -13,30 +13,30 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from sandbox.gate.algebra import tells_count
-from sandbox.gate.cells import Cell, Moments, Place, pair_of, population
+from sandbox.gate.cells import Cell, Moments, Place, pair_of, persons, population
 from sandbox.model.plan import Aggregate, Plan
 
 NAME = "secondary"
 
 
-def check(plan: Plan, cell: Cell, standing: Collection[int]) -> tuple[int, ...]:
+def check(plan: Plan, cell: Cell, standing: Collection[int], *, overlap: int = 1) -> tuple[int, ...]:
     """Return the aggregates, among those still `standing`, that must be withheld as well, in the plan's order.
 
     Walks in the plan's order and gives up the later one of a revealing pair, so the choice never depends on values.
     """
-    withheld = _beside_amounts(plan, cell, sorted(standing))
+    withheld = _beside_amounts(plan, cell, sorted(standing), overlap)
     left = [index for index in sorted(standing) if index not in withheld]
-    return tuple(sorted(withheld | _telling_counts(plan, cell, left)))
+    return tuple(sorted(withheld | _telling_counts(plan, cell, left, overlap)))
 
 
-def _telling_counts(plan: Plan, cell: Cell, standing: Collection[int]) -> set[int]:
+def _telling_counts(plan: Plan, cell: Cell, standing: Collection[int], overlap: int) -> set[int]:
     withheld: set[int] = set()
     kept: dict[frozenset[Place], set[str]] = {}
     for index in standing:
         aggregate = plan.aggregates[index]
         narrow = population(cell, aggregate)
         wider = _known_counts(plan, cell, aggregate, standing)
-        if narrow is None or not any(_few_apart(plan, rows, keys, narrow) for rows, keys in wider):
+        if narrow is None or not any(_few_apart(plan, rows, keys, narrow, overlap) for rows, keys in wider):
             continue
         functions = kept.setdefault(frozenset(_places(aggregate)), set())
         if tells_count(functions | {aggregate.function}):
@@ -58,31 +58,31 @@ def _known_counts(plan: Plan, cell: Cell, aggregate: Aggregate, standing: Collec
     return known
 
 
-def _beside_amounts(plan: Plan, cell: Cell, standing: Collection[int]) -> set[int]:
+def _beside_amounts(plan: Plan, cell: Cell, standing: Collection[int], overlap: int) -> set[int]:
     """Functions of two columns and of one of them, over nested rows that few keys make the difference of."""
     withheld: set[int] = set()
     kept: list[int] = []
     for index in standing:
-        if any(_reveals(plan, cell, plan.aggregates[index], plan.aggregates[other]) for other in kept):
+        if any(_reveals(plan, cell, plan.aggregates[index], plan.aggregates[other], overlap) for other in kept):
             withheld.add(index)
         else:
             kept.append(index)
     return withheld
 
 
-def _reveals(plan: Plan, cell: Cell, one: Aggregate, other: Aggregate) -> bool:
+def _reveals(plan: Plan, cell: Cell, one: Aggregate, other: Aggregate, overlap: int) -> bool:
     if (pair_of(one) is None) == (pair_of(other) is None):
         return False
     both, single = (one, other) if pair_of(one) is not None else (other, one)
     wide, narrow = population(cell, single), population(cell, both)
     if wide is None or narrow is None or single.function == "count" or not _columns(plan, single) <= _columns(plan, both):
         return False
-    return _few_apart(plan, wide.count, wide.contributors, narrow)
+    return _few_apart(plan, wide.count, wide.contributors, narrow, overlap)
 
 
-def _few_apart(plan: Plan, rows: int, keys: int, narrow: Moments) -> bool:
+def _few_apart(plan: Plan, rows: int, keys: int, narrow: Moments, overlap: int) -> bool:
     """Rows beyond a population exist, and fewer than k keys are proved to be behind them."""
-    return narrow.count != rows and keys - narrow.contributors < plan.rules.min_contributors
+    return narrow.count != rows and persons(keys - narrow.contributors, overlap) < plan.rules.min_contributors
 
 
 def _places(aggregate: Aggregate) -> tuple[Place, ...]:

@@ -8,6 +8,7 @@ from sandbox.policy.case import Case, Constraint, each_term, finding, listed
 
 NAME = "matching_mode"
 MODES: dict[str, MatchingMode] = {"join/1": "blinded"}
+WITHOUT_MATCHING = frozenset({"aggregation/1"})
 
 
 def check(case: Case) -> tuple[Finding, ...]:
@@ -16,6 +17,9 @@ def check(case: Case) -> tuple[Finding, ...]:
     mode = MODES.get(protocol)
 
     def judge(policy: Policy) -> Finding:
+        if protocol in WITHOUT_MATCHING:
+            message = f"keys of {policy.asset} are matched with nobody's ({protocol})"
+            return finding(NAME, passes=True, subject=policy.asset, message=message)
         if mode is None:
             message = f"the protocol {protocol} matches keys in no known way"
             return finding(NAME, passes=False, subject=policy.asset, message=message)

@@ -107,6 +107,7 @@ def naive(asked: Question) -> set[str]:
             min(plan["rules"][f"min_{w}"] for w in ("keys", "contributors", "pattern", "difference")) >= t["min_cell"]
         ),
         "minimum_list": lambda t: plan["rules"]["min_list"] >= t["min_list"],
+        "minimum_parties": lambda t: plan["federation"] is None,
         "matching_mode": lambda t: "blinded" in t["matching"],
         "expiry": lambda t: asked.now.date().isoformat() <= t["expires"],
         "call_count": lambda t: 0 <= asked.history.calls.get(t["asset"], -1) < t["max_calls"],
