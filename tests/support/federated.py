@@ -75,11 +75,8 @@ AGGREGATES = [
     "VAR_POP(score)",
     "STDDEV_SAMP(paid)",
     "STDDEV_POP(income)",
-    "CORR(income, age)",
-    "COVAR_SAMP(score, income)",
-    "COVAR_POP(age, paid)",
-    "REGR_SLOPE(income, score)",
 ]
+PAIRS = ["CORR(income, age)", "COVAR_SAMP(score, income)", "COVAR_POP(age, paid)", "REGR_SLOPE(income, score)"]
 WHERE = ["", "age >= 30", "zone IN ('a', 'b')", "income IS NOT NULL AND sex = 1", "score < 0.5 OR member", "age < -1"]
 
 

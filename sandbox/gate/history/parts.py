@@ -16,7 +16,7 @@ import msgspec
 
 from sandbox.gate.history.atoms import atoms_of
 from sandbox.gate.history.domains import BeyondModel
-from sandbox.gate.history.judge import columns_of, measure_of_aggregate
+from sandbox.gate.history.judge import Measures, columns_of, measures_of_aggregate
 from sandbox.model.expression import ColumnRef, In, Literal
 from sandbox.model.product import RecordedInput, RecordedParts, ReleaseRecord
 
@@ -96,14 +96,13 @@ def tells_of_few_parts(whole: Compared) -> bool:
     if not few:
         return False
     columns, doubt = columns_of(whole.plain, atoms_of(whole.plain))
-    kinds: dict[tuple[str, str] | None, list[tuple[int, frozenset[int]]]] = {None: []}
+    kinds: dict[Measures, list[tuple[int, frozenset[int]]]] = {}
     for number, record in enumerate(whole.plain):
         for position, cell in enumerate(record.cells):
-            for measure in {measure_of_aggregate(record, count.aggregate) for count in cell.counts}:
-                present = frozenset(column for column in columns.get((number, position, measure), ()) if not doubt[column])
-                kinds[None].append((number, present))
-                if measure is not None:
-                    kinds.setdefault(measure, []).append((number, present))
+            for measures in {measures_of_aggregate(record, count.aggregate) for count in cell.counts}:
+                present = frozenset(column for column in columns.get((number, position, measures), ()) if not doubt[column])
+                for kind in {(), measures, *((measure,) for measure in measures)}:
+                    kinds.setdefault(kind, []).append((number, present))
     return any(_within_few(whole, populations, chosen) for populations in kinds.values() for chosen in few)
 
 

@@ -62,6 +62,22 @@ def test_released_values_equal_the_union(seed: int) -> None:
     assert all(finding.verdict == "pass" for finding in released.findings)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_functions_of_two_columns_equal_the_union(seed: int) -> None:
+    """Every part multiplies its own rows, so that CORR and its like are sums as well."""
+    chance = random.Random(seed)
+    assets = federated.assets_of(3)
+    tables = {name: federated.people(chance, 40, range(1000 * at, 1000 * at + 40)) for at, name in enumerate(assets)}
+    sql = f"SELECT sex AS g0, {', '.join(federated.PAIRS)}, COUNT(*) FROM {federated.NAME} t GROUP BY sex ORDER BY sex"
+    case = federated.Case(tables, assets, federated.federated(assets, disjoint=True), sql, 1)
+    plan = case.plan()
+    released = release(plan, totals_table(plan, np.sum(case.vectors(plan), axis=0), [0, 1, 2]))
+    assert not released.withheld
+    for mine, true in zip(released.rows, case.union(), strict=True):
+        assert mine[0] == true[0]
+        assert list(mine[1:]) == pytest.approx([float(value) for value in true[1:]], rel=1e-9)
+
+
 def test_every_part_sends_every_cell() -> None:
     """Neither length nor bound of a vector depends on a part's rows: they follow from the plan alone."""
     case = federated.make_case(random.Random(4))
