@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from protocols.join.params import MAX_MULTIPLICITY, MAX_WEIGHT, JoinParams
 from protocols.join.prepare import ProviderRows
-from protocols.join.products import factor_packs
+from protocols.join.products import factor_packs, own_slots
 from protocols.paillier import Packing, Slot
 
 SlotColumn: TypeAlias = npt.NDArray[np.int64] | list[int]
@@ -26,11 +26,19 @@ _POWER = {"z": 0, "m": 1, "c": 1, "s": 1, "a": 1, "q": 1, "d": 2}
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Pack:
-    """One ciphertext per row: slots that share a weight, w to the `power`. Public. factors: for products, not for sums."""
+    """One ciphertext per row: slots that share a weight, w to the `power`. Public.
+
+    owner: of a pack of factors, for products and not for sums, whose list it is.
+    """
 
     power: int
     packing: Packing
-    factors: bool = False
+    owner: int | None = None
+
+    @property
+    def factors(self) -> bool:
+        """True for factors of products."""
+        return self.owner is not None
 
 
 def packs(params: JoinParams, owner: int, list_rows: Sequence[int], plaintext_bits: int) -> tuple[Pack, ...]:
@@ -50,12 +58,17 @@ def packs(params: JoinParams, owner: int, list_rows: Sequence[int], plaintext_bi
         for group in _fitting(slots, weight, plaintext_bits):
             result.append(Pack(power=power, packing=Packing(slots=tuple(group), max_weight=weight)))
     factors = factor_packs(params, owner, list_rows, plaintext_bits)
-    return (*result, *(Pack(power=0, packing=packing, factors=True) for packing in factors))
+    return (*result, *(Pack(power=0, packing=packing, owner=owner) for packing in factors))
 
 
 def slot_columns(pack: Pack, rows: ProviderRows) -> list[SlotColumn]:
-    """Return a provider's numbers for the slots of one pack, in slot order, for a chunk of its rows. Private."""
-    return [_slot_column(slot.name, rows) for slot in pack.packing.slots]
+    """Return a provider's numbers for the slots of one pack, in slot order, for a chunk of its rows. Private.
+
+    0 in the slots that a pack of factors shares with other lists.
+    """
+    own = pack.packing.slots if pack.owner is None else own_slots(pack.packing, pack.owner)
+    nothing = np.zeros(len(rows), dtype=np.int64)
+    return [_slot_column(slot.name, rows) if slot in own else nothing for slot in pack.packing.slots]
 
 
 def _slots(params: JoinParams, owner: int) -> Iterable[Slot]:
@@ -99,7 +112,7 @@ def _slot_column(name: str, rows: ProviderRows) -> SlotColumn:
     kind = name[0]
     if kind == "m":
         return rows.multiplicities
-    measure = rows.measures[int(name[1:])]
+    measure = rows.measures[int(name[1:].split("@", maxsplit=1)[0])]
     if kind in "zce":
         values = {"z": (measure.counts > 0).astype(np.int64), "c": measure.counts, "e": measure.counts**2}
         return values[kind]

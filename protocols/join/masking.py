@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from protocols.errors import ParameterError
 from protocols.join.messages import Corrections, MaskedFactors
-from protocols.join.products import GROWTH_BITS, MAX_MASKED, Correction, PairPlan, Term, mask_bits, pack_of
+from protocols.join.products import GROWTH_BITS, MAX_MASKED, Correction, PairPlan, Term, mask_bits, own_slots, pack_of
 from protocols.paillier import EncryptedArray, Packing, PublicKey
 from protocols.paillier.layout import Packed
 from protocols.party import Mapper
@@ -74,24 +74,27 @@ class ProductMasker:
         cells: (n,), ascending.
         """
         pair = self._pair
-        powers = {power: [int(weight) ** power for weight in weights.tolist()] for power, _ in pair.sent_left}
-        left_masks = {
-            (power, name): drawn
-            for power, pack in pair.sent_left
-            for name, drawn in self._draw(pair.left[pack], pair.weight(power), len(cells)).items()
-        }
-        right_masks = {
-            name: drawn for pack in pair.sent_right for name, drawn in self._draw(pair.right[pack], 1, len(cells)).items()
-        }
+        powers = {one.power: [int(weight) ** one.power for weight in weights.tolist()] for one in pair.shipments}
+        left_masks: dict[tuple[int, str], list[int]] = {}
+        right_masks: Masks = {}
         sent = []
-        for power, pack in pair.sent_left:
-            array = left[pack]
-            array = array * np.array(powers[power], dtype=object) if pair.weight(power) > 1 else array
-            columns = [left_masks[power, slot.name] for slot in pair.left[pack].slots]
-            sent.append(self._sent(array, columns, pair.weight(power)))
-        for pack in pair.sent_right:
-            columns = [right_masks[slot.name] for slot in pair.right[pack].slots]
-            sent.append(self._sent(right[pack], columns, 1))
+        for one in pair.shipments:
+            packing, parts = pair.slots_of(one), []
+            columns: Masks = {slot.name: [0] * len(cells) for slot in packing.slots}
+            if one.left is not None:
+                parts.append(left[one.left])
+                if pair.weight(one.power) > 1:
+                    parts[0] = parts[0] * np.array(powers[one.power], dtype=object)
+                drawn = self._draw(packing, pair.left_provider, pair.weight(one.power), len(cells))
+                left_masks |= {(one.power, name): column for name, column in drawn.items()}
+                columns |= drawn
+            if one.right is not None:
+                parts.append(right[one.right])
+                right_masks |= (drawn := self._draw(packing, pair.right_provider, 1, len(cells)))
+                columns |= drawn
+            array = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+            weight = pair.weight(one.power) << GROWTH_BITS
+            sent.append(self._rerandomised(array.plus_packed(list(columns.values()), weight=weight)))
         self._remember((left, right), cells, powers, left_masks, right_masks)
         return MaskedFactors(
             left=pair.left_provider,
@@ -113,14 +116,12 @@ class ProductMasker:
             sent.append(self._rerandomised(array))
         return Corrections(left=pair.left_provider, right=pair.right_provider, ciphertexts=np.concatenate(sent, axis=1))
 
-    def _draw(self, packing: Packing, weight: int, count: int) -> Masks:
-        self._masked += count * len(packing.slots)
+    def _draw(self, packing: Packing, provider: int, weight: int, count: int) -> Masks:
+        slots = own_slots(packing, provider)
+        self._masked += count * len(slots)
         if self._masked > MAX_MASKED:
             raise ParameterError(f"the products mask more than {MAX_MASKED} numbers: filter the lists, or ask of fewer columns")
-        return {slot.name: masks(self._rng, count, slot.bound * weight) for slot in packing.slots}
-
-    def _sent(self, array: EncryptedArray, columns: list[list[int]], weight: int) -> npt.NDArray[np.uint8]:
-        return self._rerandomised(array.plus_packed(columns, weight=weight << GROWTH_BITS))
+        return {slot.name: masks(self._rng, count, slot.bound * weight) for slot in slots}
 
     def _rerandomised(self, array: EncryptedArray) -> npt.NDArray[np.uint8]:
         return array.rerandomise(rng=self._rng, mapper=self._mapper, towards_owner=True).to_wire()
@@ -157,7 +158,10 @@ class ProductMasker:
                 totals[at] += mine * other
 
     def _masks_of(self, item: Correction) -> Masks:
-        return self._draw(self._pair.packing(item), self._pair.correction_weight(item), self._cells)
+        pair, packing = self._pair, self._pair.packing(item)
+        provider = pair.left_provider if item.is_left else pair.right_provider
+        nothing = {slot.name: [0] * self._cells for slot in packing.slots}
+        return nothing | self._draw(packing, provider, pair.correction_weight(item), self._cells)
 
     def _cancelling(self, item: Correction, left: dict[Correction, Masks]) -> Masks:
         """Return Σ r·ρ − t for slots that a left correction's mask t belongs to, a mask of its own for every other slot."""

@@ -73,14 +73,14 @@ class ProductReader:
         self._missing -= np.bincount(message.cells, minlength=len(self._missing))
         if np.any(self._missing < 0):
             raise ParameterError("sent factors of more joined rows than a cell has keys")
-        packings = [pair.left[pack] for _, pack in pair.sent_left] + [pair.right[pack] for pack in pair.sent_right]
-        columns = self._decrypted(message.factors, packings)
-        left = {
-            (power, name): column
-            for (power, _), slots in zip(pair.sent_left, columns, strict=False)
-            for name, column in slots.items()
-        }
-        right = {name: column for slots in columns[len(pair.sent_left) :] for name, column in slots.items()}
+        left: dict[tuple[int, str], list[int]] = {}
+        right: dict[str, list[int]] = {}
+        packings = [pair.slots_of(one) for one in pair.shipments]
+        for one, slots in zip(pair.shipments, self._decrypted(message.factors, packings), strict=True):
+            if one.left is not None:
+                left |= {(one.power, name): column for name, column in slots.items()}
+            if one.right is not None:
+                right |= slots
         for term in pair.terms:
             totals = self._sums[term]
             for at, u, v in zip(message.cells.tolist(), left[term.power, term.left], right[term.right], strict=True):

@@ -24,7 +24,7 @@ GROWTH_BITS = HIDING_BITS + 3
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
 class Term:
-    """Σ w^power · left · right over the joined rows of a cell; factors by slot name: a kind and a measure's number."""
+    """Σ w^power · left · right over the joined rows of a cell; factors by slot name: kind, measure, provider, as in `s0@1`."""
 
     power: int
     left: str
@@ -39,6 +39,15 @@ class Correction:
     power: int
     factor: str
     pack: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shipment:
+    """One ciphertext of a joined row: a pack of the left list times w^power, a pack of the right list, or both in one."""
+
+    power: int
+    left: int | None
+    right: int | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +68,19 @@ class PairPlan:
     right: tuple[Packing, ...]
 
     @property
-    def sent_left(self) -> tuple[tuple[int, int], ...]:
-        """(power, pack) of each ciphertext that a joined row sends of the left list."""
-        return tuple(sorted({(term.power, pack_of(self.left, term.left)) for term in self.terms}))
+    def shipments(self) -> tuple[Shipment, ...]:
+        """The ciphertexts of a joined row, in the order in which they travel: two packs of equal slots are added into one."""
+        waiting = sorted({pack_of(self.right, term.right) for term in self.terms})
+        found = []
+        for power, left in sorted({(term.power, pack_of(self.left, term.left)) for term in self.terms}):
+            right = next((pack for pack in waiting if self.right[pack] == self.left[left]), None)
+            waiting = [pack for pack in waiting if pack != right]
+            found.append(Shipment(power, left, right))
+        return (*found, *(Shipment(0, None, right) for right in waiting))
 
-    @property
-    def sent_right(self) -> tuple[int, ...]:
-        """Packs that a joined row sends of the right list."""
-        return tuple(sorted({pack_of(self.right, term.right) for term in self.terms}))
+    def slots_of(self, shipment: Shipment) -> Packing:
+        """Return the slots of a shipment."""
+        return self.right[shipment.right or 0] if shipment.left is None else self.left[shipment.left]
 
     @property
     def corrections(self) -> tuple[Correction, ...]:
@@ -101,6 +115,11 @@ def pack_of(packs: Sequence[Packing], slot: str) -> int:
     return next(number for number, pack in enumerate(packs) if any(one.name == slot for one in pack.slots))
 
 
+def own_slots(packing: Packing, provider: int) -> tuple[Slot, ...]:
+    """Return the slots that one provider fills; in the others its rows hold 0."""
+    return tuple(slot for slot in packing.slots if slot.name.endswith(f"@{provider}"))
+
+
 def mask_bits(bound: int) -> int:
     """Return how many uniform bits hide |v| ≤ bound up to 2^-72."""
     return (2 * bound + 1).bit_length() + HIDING_BITS
@@ -116,20 +135,34 @@ def pair_plans(params: JoinParams, list_rows: tuple[int, ...], plaintext_bits: i
 def factor_packs(params: JoinParams, owner: int, list_rows: Sequence[int], plaintext_bits: int) -> tuple[Packing, ...]:
     """Return what each row of a list carries for products, beside its sums: one packing per ciphertext.
 
-    Slots are wide enough for masks and for Σ over a cell of a factor times the partner's mask. Raises EncodingOverflow for a
-    key that is too short for one slot.
+    Packs of several lists share one packing where they fit together, so that a joined row sends one ciphertext for both. Slots
+    are wide enough for masks and for Σ over a cell of a factor times the partner's mask. Raises EncodingOverflow for a key that
+    is too short for one slot.
     """
+    shared: list[Packing] = []
+    for provider in range(len(params.providers)):
+        for own in _own_packs(params, provider, list_rows, plaintext_bits):
+            for number, other in enumerate(shared):
+                merged = Packing(slots=(*other.slots, *own.slots), max_weight=max(other.max_weight, own.max_weight))
+                if merged.bits <= plaintext_bits and not own_slots(other, provider):
+                    shared[number] = merged
+                    break
+            else:
+                shared.append(own)
+    return tuple(packing for packing in shared if own_slots(packing, owner))
+
+
+def _own_packs(params: JoinParams, owner: int, list_rows: Sequence[int], plaintext_bits: int) -> list[Packing]:
     slots: dict[str, Slot] = {}
     weight = 1
     joined = max(1, min(list_rows))
     for left, right, terms in _pairs_of(params, owner):
-        own, partner = (left, right) if left == owner else (right, left)
         for term in terms:
             mine, theirs = (term.left, term.right) if left == owner else (term.right, term.left)
-            slots[mine] = Slot(name=mine, bound=_bound(params, own, mine))
+            slots[mine] = Slot(name=mine, bound=_bound(params, mine))
             heaviest = _heaviest(params, left, right) ** term.power
-            weight = max(weight, joined * heaviest * _bound(params, partner, theirs) << (2 * GROWTH_BITS + 2))
-    return tuple(Packing(slots=tuple(group), max_weight=weight) for group in _fitting(slots.values(), weight, plaintext_bits))
+            weight = max(weight, joined * heaviest * _bound(params, theirs) << (2 * GROWTH_BITS + 2))
+    return [Packing(slots=tuple(group), max_weight=weight) for group in _fitting(slots.values(), weight, plaintext_bits)]
 
 
 def _pairs_of(params: JoinParams, owner: int) -> Iterator[tuple[int, int, set[Term]]]:
@@ -140,7 +173,7 @@ def _pairs_of(params: JoinParams, owner: int) -> Iterator[tuple[int, int, set[Te
 
 def _fitting(slots: Iterable[Slot], weight: int, plaintext_bits: int) -> list[list[Slot]]:
     groups: list[list[Slot]] = []
-    for slot in sorted(slots, key=lambda slot: (int(slot.name[1:]), slot.name)):
+    for slot in sorted(slots, key=lambda slot: (slot.name[1:], slot.name)):
         alone = Packing(slots=(slot,), max_weight=weight).bits
         if alone > plaintext_bits:
             raise EncodingOverflow(
@@ -207,13 +240,14 @@ def _slot(params: JoinParams, place: tuple[int, int], kind: str) -> str:
     """Return a factor's slot. A row of a unique list is one raw row: z, c and c² are one number, and so are Q and S²."""
     if params.providers[place[0]].unique:
         kind = {"z": "c", "e": "c", "q": "d"}.get(kind, kind)
-    return f"{kind}{place[1]}"
+    return f"{kind}{place[1]}@{place[0]}"
 
 
-def _bound(params: JoinParams, provider: int, slot: str) -> int:
+def _bound(params: JoinParams, slot: str) -> int:
+    measure, provider = map(int, slot[1:].split("@"))
     spec = params.providers[provider]
     rows = 1 if spec.unique else MAX_MULTIPLICITY
-    largest = max(1, spec.measures[int(slot[1:])].bound)
+    largest = max(1, spec.measures[measure].bound)
     bounds = {"z": 1, "c": rows, "e": rows**2, "q": largest**2 * rows, "d": (largest * rows) ** 2}
     return bounds.get(slot[0], largest * rows)
 

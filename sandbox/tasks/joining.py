@@ -34,7 +34,7 @@ def _cost(plan: Plan) -> tuple[Cost, ...]:
         size = hops * (2 * POINT_BYTES + ciphertexts * bits // 4)
         found.append(Cost(provider=entry.provider, what=f"{ciphertexts} ciphertexts, {hops} hops", bytes=size, per="row"))
     for pair in join.pair_plans(params, rows, bits - 1):
-        ciphertexts = len(pair.sent_left) + len(pair.sent_right)
+        ciphertexts = len(pair.shipments)
         names = " and ".join(params.provider_names[side] for side in (pair.left_provider, pair.right_provider))
         what = f"products of {names}, {ciphertexts} ciphertexts to the gate"
         found.append(Cost(provider=plan.operator, what=what, bytes=ciphertexts * bits // 4, per="joined row"))

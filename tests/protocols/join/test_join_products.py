@@ -210,8 +210,9 @@ def test_masked_values_look_like_uniform_numbers_whatever_they_hide(monkeypatch:
     decrypt, decrypted = paillier.PrivateKey.decrypt_packed, list[int]()
 
     def watched(self: Any, array: Any, mapper: Any = map) -> Any:
-        columns = decrypt(self, array, mapper=mapper)
-        decrypted.extend(columns.get("s0", []))
+        columns: dict[str, list[int]] = decrypt(self, array, mapper=mapper)
+        if len(array) > 1:  # of factors; the one cell's corrections are a row each
+            decrypted.extend(columns["s0@0"] + columns["s0@1"])
         return columns
 
     monkeypatch.setattr(paillier.PrivateKey, "decrypt_packed", watched)
@@ -222,8 +223,7 @@ def test_masked_values_look_like_uniform_numbers_whatever_they_hide(monkeypatch:
         rows = {name: families.join_rows(raw, 1) for name in ("left", "right")}
         result = run_local(families.join_roles_of(params, rows, seed=flip))["gate"]
         assert result.cells[0].products[0].total == 400
-        # The last two are the corrections, whose masks are longer.
-        masked = np.sort([float(Fraction(value - 1, 1 << mask_bits(1))) for value in decrypted[:-2]])
+        masked = np.sort([float(Fraction(value - 1, 1 << mask_bits(1))) for value in decrypted])
         assert len(masked) == 800
         largest_gap = np.abs(masked - (np.arange(800) + 0.5) / 800).max()
         assert largest_gap < 1.95 / np.sqrt(800), "Kolmogorov-Smirnov, beyond the 0.1 % level"
@@ -269,6 +269,32 @@ def test_a_run_masks_no_more_numbers_than_are_hidden_together(monkeypatch: pytes
     monkeypatch.setattr(masking, "MAX_MASKED", 12 * 8 + 2 * 12 * 2 - 1)
     with pytest.raises(ParameterError, match="mask more than 143 numbers"):
         run_local(families.join_roles_of(params, rows, seed="too many"))
+
+
+def test_lists_share_a_ciphertext_where_their_factors_fit_together() -> None:
+    params, _ = two_columns()
+    (wide,) = pair_plans(params, (10**6, 10**6), 3071)
+    assert [(one.power, one.left, one.right) for one in wide.shipments] == [(0, 0, 0)]
+    assert wide.left == wide.right
+    (narrow,) = pair_plans(params, (10**6, 10**6), 511)
+    assert all(
+        one.left is None or one.right is None or narrow.left[one.left] == narrow.right[one.right] for one in narrow.shipments
+    )
+    assert len(narrow.shipments) > 1
+    for packing in (*wide.left, *narrow.left, *narrow.right):
+        assert packing.bits <= (3071 if packing in wide.left else 511)
+    measure = join.MeasureSpec(bound=100, sums=True, squares=True, signed=False, dominance=False)
+    specs = tuple(families.provider_spec(name, unique=name != "c", carries=name == "a", measures=(measure,)) for name in "abc")
+    places = [((0, 0), (1, 0)), ((0, 0), (2, 0)), ((1, 0), (2, 0))]
+    products = tuple(join.ProductSpec(left=left, right=right, nulls=True, dominance=True) for left, right in places)
+    three = pair_plans(families.join_params(specs, products=products), (10**6,) * 3, 3071)
+    # Keys repeat at c: its multiplicity weights a · b, so that each power of a's factors travels by itself, b's with the first.
+    assert [[(one.power, one.left, one.right) for one in pair.shipments] for pair in three] == [
+        [(0, 0, 0), (1, 0, None), (2, 0, None)],
+        [(0, 0, 0)],
+        [(0, 0, 0)],
+    ]
+    assert three[0].left == three[2].right
 
 
 def test_a_key_too_short_for_a_product_is_refused_before_anything_is_encrypted() -> None:
