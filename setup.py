@@ -33,5 +33,6 @@ setup(
             [*NATIVE.glob("group/*.cpp"), NATIVE / "memory.cpp"],
             [*NATIVE.glob("group/*.h"), NATIVE / "memory.h"],
         ),
+        extension("protocols.primitives._native_stream", [*NATIVE.glob("stream/*.cpp")], [*NATIVE.glob("stream/*.h")]),
     ]
 )

@@ -47,6 +47,7 @@ def examine(workspace: Path | None = None) -> dict[str, Any]:
         "versions": versions,
         "engine": _engine(problems),
         "ristretto": _ristretto(problems),
+        "keystream": _keystream(problems),
         "cpu": {"cores": os.cpu_count(), "features": _cpu_features()},
         "store": _store(problems),
         "compute": _compute(workspace, problems),
@@ -66,6 +67,17 @@ def _engine(problems: list[str]) -> dict[str, Any]:
         problems.append(str(error))
         return {"name": None, "description": None, "native_unavailable": missing}
     return {"name": engine.name, "description": engine.description, "native_unavailable": missing}
+
+
+def _keystream(problems: list[str]) -> str | None:
+    from protocols.errors import ProtocolError
+    from protocols.primitives import keystream
+
+    try:
+        return keystream.engine_description()
+    except ProtocolError as error:
+        problems.append(str(error))
+        return None
 
 
 def _ristretto(problems: list[str]) -> str | None:
@@ -174,6 +186,7 @@ def _show(found: dict[str, Any]) -> None:
         ("engine", f"{engine['name'] or 'none'}: {engine['description'] or 'see below'}"),
         *([("no native engine", engine["native_unavailable"])] if engine["native_unavailable"] else []),
         ("ristretto255", found["ristretto"] or "none"),
+        ("keystreams", found["keystream"] or "none"),
         ("processor", f"{found['cpu']['cores']} cores; {' '.join(found['cpu']['features']) or 'no feature known'}"),
         ("store", f"{found['store']['address'] or found['store']['kind']}"),
         ("compute backends", backends),

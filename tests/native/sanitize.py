@@ -1,4 +1,4 @@
-"""Builds driver.cpp and group_driver.cpp with the address and undefined-behaviour sanitizers; runs both on every path here.
+"""Builds the drivers of this folder with the address and undefined-behaviour sanitizers; runs each on every path here.
 
 `poe sanitize`, or `python tests/native/sanitize.py [--rounds N] [--seed S] [--only DRIVER]`. The compiler is $CXX, else c++.
 """
@@ -33,6 +33,7 @@ PROGRAMS = {
         SOURCES / "memory.cpp",
         *sorted(path for path in SOURCES.glob("group/*.cpp") if path.name != "bindings.cpp"),
     ],
+    "stream_driver": [SOURCES / "stream" / "avx512.cpp"],
 }
 
 
