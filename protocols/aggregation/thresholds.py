@@ -18,6 +18,8 @@ SECRECY_BITS = 41
 CONNECTIVITY_BITS = 41
 AVAILABILITY_BITS = 20
 MIN_PARTIES = 3
+# Fewer are all neighbours of each other: that is no more masks than a thousand parties' graph, and bears more collusion.
+GRAPH_FROM = 50
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,11 @@ class Bound:
         if not self.value:
             return math.inf
         return math.log2(self.value.denominator) - math.log2(self.value.numerator)
+
+    def explain(self) -> str:
+        """Return the bound in words."""
+        found = f"2^-{self.bits:.1f}" if self.value else "cannot happen"
+        return f"{self.what}: {found} (at most 2^-{self.limit_bits})"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +81,7 @@ class Thresholds:
             )
         else:
             lines.append(f"k-regular graph, k = {self.neighbours} < n / 2; t = {self.shares} shares")
-        lines += [f"{bound.what}: 2^-{bound.bits:.1f}, at most 2^-{bound.limit_bits}" for bound in self.bounds]
+        lines += [bound.explain() for bound in self.bounds]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -82,7 +89,7 @@ class Thresholds:
 
 
 def choose(parties: int, *, threshold: int | None = None, dropout: float = 0.1, corruption: float = 0.1) -> Thresholds:
-    """Return the thresholds for n parties; the graph is used where its degree is below n / 2, else everyone is a neighbour.
+    """Return the thresholds for n parties: a regular graph from GRAPH_FROM on where its degree is below n / 2, else complete.
 
     threshold: T, ⌊2n/3⌋ + 1 unless given. dropout, corruption: shares of the parties that may drop, or collude with the
     operator, for the graph's bounds. In the complete graph both follow from T alone. Raises ParameterError.
@@ -96,7 +103,7 @@ def choose(parties: int, *, threshold: int | None = None, dropout: float = 0.1, 
     if not parties < 2 * signatures or (threshold is not None and threshold > parties):
         raise ParameterError(f"the threshold of {parties} parties is from {parties // 2 + 1} to {parties}, not {threshold}")
     colluding, dropping = (math.ceil(Fraction(share).limit_denominator(10**6) * parties) for share in (corruption, dropout))
-    if 2 * signatures > parties + colluding:
+    if parties >= GRAPH_FROM and 2 * signatures > parties + colluding:
         found = _regular(parties, colluding, dropping)
         if found is not None:
             degree, shares = found

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,11 +90,25 @@ def test_every_choice_keeps_what_it_promises(parties: int, dropout: float, corru
         assert not any(all(bound.value <= Fraction(1, 2**bound.limit_bits) for bound in bounds) for bounds in fewer)
 
 
+def test_the_readme_has_the_choices() -> None:
+    text = Path(thresholds.__file__).with_name("README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| (\d+) \| (.*?) \| (.*?) \| (.*?) \|$", text, flags=re.MULTILINE)
+    assert len(rows) >= 8
+    for parties, signatures, *cells in rows:
+        for share, cell in zip((0.05, 0.1, 0.2), cells, strict=True):
+            found = choose(int(parties), dropout=share, corruption=share)
+            shown = (
+                f"all, {found.shares} (c = {found.colluding})" if found.is_complete else f"{found.neighbours}, {found.shares}"
+            )
+            assert (int(signatures), cell) == (found.signatures, shown)
+
+
 def test_explanations_name_numbers_and_reasons() -> None:
     text = choose(100).explain()
-    for part in ("n = 100", "c = 10", "T = 67", "(n + c) / 2 = 55", "k = 22", "t = 11", "at most 2^-41", "at most 2^-20"):
+    for part in ("n = 100", "c = 10", "T = 67", "(n + c) / 2 = 55", "k = 22", "t = 11", "cannot happen (at most 2^-41)"):
         assert part in text
     assert "complete graph, k = 4; t = 3 shares" in choose(5).explain()
+    assert "27 colluders among its 48 neighbours: 2^-42.7 (at most 2^-41)" in choose(1000).explain()
     assert "&lt;" in choose(100)._repr_html_()
 
 

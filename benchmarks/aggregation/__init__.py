@@ -1,0 +1,1 @@
+"""Benchmarks of secure aggregation: what is measured, against whom, and the targets."""
