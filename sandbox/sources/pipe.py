@@ -1,8 +1,9 @@
 """What the node and its worker say over the pipe: a request, an Arrow stream, frames, faults. Standard library only.
 
 Request: 4-byte length, JSON, then (for data in memory) one Arrow IPC stream until end of file.
-Reply: frames of 1-byte tag, 4-byte length, payload. `T`: the next bytes of the current table's IPC stream; `N`: that table is
-complete; `D`: done, JSON; `F`: a fault, JSON. A fault may come at any time and is the last frame.
+Reply: frames of 1-byte tag, 4-byte length, payload. `T`: the next bytes of an IPC stream with one record batch; `B`: that batch
+is complete; `N`: so is its table, which has one batch at least; `D`: done, JSON; `F`: a fault, JSON. A fault may come at any
+time and is the last frame.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ Parameter = None | bool | int | float | str | Decimal | datetime.date | datetime
 
 HEADER = struct.Struct(">cI")
 LENGTH = struct.Struct(">I")
-TABLE, NEXT, DONE, FAULT = b"T", b"N", b"D", b"F"
+TABLE, BATCH, NEXT, DONE, FAULT = b"T", b"B", b"N", b"D", b"F"
 CHUNK_BYTES = 1 << 20
+BATCH_ROWS = 1 << 16
 
 
 class Fault(Exception):  # noqa: N818  (a message on the pipe, turned into SourceFault on the other side)

@@ -9,8 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,32 +17,29 @@ import pyarrow as pa
 
 from protocols.errors import Cancelled
 from sandbox.sources.faults import SourceFault
-from sandbox.sources.pipe import CHUNK_BYTES, DONE, FAULT, HEADER, NEXT, TABLE, Fault, Request
+from sandbox.sources.pipe import BATCH, CHUNK_BYTES, DONE, FAULT, HEADER, NEXT, TABLE, Fault, Request
 
 ASK_EVERY_S = 0.05
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-P", "-s", "-m", "sandbox.sources.worker")
 
 
-@dataclass(slots=True)
-class Reply:
-    """What a worker sent: one table per statement, and what an inspection found."""
-
-    tables: list[pa.Table] = field(default_factory=list)
-    found: dict[str, Any] = field(default_factory=dict)
+Reply = Generator[tuple[int, pa.RecordBatch], None, dict[str, Any]]
+"""(number of the statement from 0, its next batch) as they come; in the end what an inspection found."""
 
 
 def run_worker(request: Request, *, data: pa.Table | None, what: str, is_cancelled: Callable[[], bool] | None = None) -> Reply:
-    """Return a fresh worker's reply to one request; `data` goes to it as an Arrow stream.
+    """Yield a fresh worker's reply to one request; `data` goes to it as an Arrow stream. Every statement has a batch.
 
-    is_cancelled is asked about twenty times a second from this thread. Raises SourceFault (what: the source's name for
-    people), Cancelled; the worker is killed and reaped on every way out, an interrupt included.
+    What was yielded counts only if the end is reached: a fault may follow. is_cancelled is asked about twenty times a second
+    from this thread. Raises SourceFault (what: the source's name for people), Cancelled; the worker is killed and reaped on
+    every way out, an interrupt and a caller that stops listening included.
     """
     worker = _start(what)
     feeder = threading.Thread(target=_feed, args=(worker.stdin, request, data), name="sandbox-source-feed", daemon=True)
     try:
         feeder.start()
-        return _Receiver(request, what).receive(worker.stdout, is_cancelled)
+        return (yield from _Receiver(request, what).receive(worker.stdout, is_cancelled))
     finally:
         worker.kill()
         worker.wait()
@@ -120,8 +116,8 @@ class _Receiver:
         self._held = bytearray()
         self._current = bytearray()
         self._received = 0
-        self._reply = Reply()
-        self._done = False
+        self._statement = 0
+        self._found: dict[str, Any] | None = None
 
     def receive(self, stdout: IO[bytes] | None, is_cancelled: Callable[[], bool] | None) -> Reply:
         if stdout is None:
@@ -129,7 +125,7 @@ class _Receiver:
         deadline = time.monotonic() + self._limits.timeout_s
         with selectors.DefaultSelector() as selector:
             selector.register(stdout, selectors.EVENT_READ)
-            while not self._done:
+            while self._found is None:
                 if is_cancelled is not None and is_cancelled():
                     raise Cancelled(f"{self._what}: reading was stopped")
                 if time.monotonic() > deadline:
@@ -138,44 +134,49 @@ class _Receiver:
                     data = os.read(stdout.fileno(), CHUNK_BYTES)
                     if not data:
                         raise SourceFault("lost", self._what)
-                    self._take(data)
-        return self._reply
+                    yield from self._take(data)
+        return self._found
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes) -> Iterator[tuple[int, pa.RecordBatch]]:
         self._received += len(data)
         if self._received > self._limits.result_bytes:
             raise SourceFault("result-size", self._what, {"limit_bytes": self._limits.result_bytes})
         self._held += data
         at = 0
-        while not self._done and len(self._held) - at >= HEADER.size:
+        whole: list[tuple[int, pa.RecordBatch]] = []
+        while self._found is None and len(self._held) - at >= HEADER.size:
             tag, length = HEADER.unpack_from(self._held, at)
             if len(self._held) - at < HEADER.size + length:
                 break
-            self._frame(tag, self._held[at + HEADER.size : at + HEADER.size + length])
+            batch = self._frame(tag, self._held[at + HEADER.size : at + HEADER.size + length])
+            whole += [] if batch is None else [(self._statement, batch)]
             at += HEADER.size + length
         del self._held[:at]
+        yield from whole
 
-    def _frame(self, tag: bytes, payload: bytearray) -> None:
+    def _frame(self, tag: bytes, payload: bytearray) -> pa.RecordBatch | None:
         if tag == TABLE:
             self._current += payload
+        elif tag == BATCH:
+            stream, self._current = self._current, bytearray()
+            return self._batch(stream)
         elif tag == NEXT:
-            self._reply.tables.append(self._table(bytes(self._current)))
-            self._current = bytearray()
+            self._statement += 1
         elif tag == DONE:
-            self._reply.found = json.loads(payload)
-            self._done = True
+            self._found = json.loads(payload)
         elif tag == FAULT:
             fault = json.loads(payload)
             raise SourceFault.of(Fault(fault["code"], **fault["places"]), self._what)
         else:
             raise SourceFault("lost", self._what)
+        return None
 
-    def _table(self, stream: bytes) -> pa.Table:
+    def _batch(self, stream: bytearray) -> pa.RecordBatch:
         try:
-            table = pa.ipc.open_stream(stream).read_all()
-            table.validate(full=True)
+            (batch,) = pa.ipc.open_stream(pa.py_buffer(stream))
+            batch.validate(full=True)
         except (pa.ArrowException, OSError, ValueError):
             pass
         else:
-            return table
+            return batch
         raise SourceFault("lost", self._what)

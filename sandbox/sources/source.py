@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pyarrow as pa
@@ -44,7 +44,7 @@ class Source:
         self._identity = _identity(self._files)
         if spec.fingerprint is not None and spec.fingerprint != self._content():
             raise SourceFault("changed-since", self._what)
-        found = self._run(spec, (), inspect=True, is_cancelled=is_cancelled).found
+        found = _end_of(self._run(spec, (), inspect=True, is_cancelled=is_cancelled))
         columns = tuple((str(name), cast(ColumnType, kind)) for name, kind in found["columns"])
         self._rows = int(found["rows"])
         self._sql_types = {str(name): str(kind) for name, kind in found["sql_types"]}
@@ -85,11 +85,24 @@ class Source:
         decimal128(38, 0), decimal128, double, string, bool, date32, timestamp[us].
         Raises SourceFault (never with a value), Cancelled, TypeError for a parameter of another type.
         """
+        tables: list[list[pa.RecordBatch]] = [[] for _ in statements]
+        for number, batch in self.batches(statements, is_cancelled=is_cancelled):
+            tables[number].append(batch)
+        return [pa.Table.from_batches(batches) for batches in tables]
+
+    def batches(
+        self, statements: Sequence[Statement], *, is_cancelled: Cancellation | None = None
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield (number of the statement, next rows of its table) as they come: `query` in bounded memory.
+
+        Nothing counts before the last one has come: a fault may follow, and the source is looked at once more. Each statement
+        has one batch at least. To be exhausted or closed; the worker runs until then. Raises as `query`.
+        """
         plain = tuple((item, ()) if isinstance(item, str) else (item[0], tuple(item[1])) for item in statements)
         for _, values in plain:
             for value in values:
                 pack(value)
-        return self._run(self.spec, plain, inspect=False, is_cancelled=is_cancelled).tables
+        return self._run(self.spec, plain, inspect=False, is_cancelled=is_cancelled)
 
     def check_text(self, names: Sequence[str], *, is_cancelled: Cancellation | None = None) -> None:
         """Raise SourceFault if a text column has NUL characters or values over 4,096 bytes: no key, group or code."""
@@ -130,12 +143,12 @@ class Source:
         )
         self._check_unchanged()
         try:
-            reply = run_worker(request, data=self._data, what=self._what, is_cancelled=is_cancelled)
+            found = yield from run_worker(request, data=self._data, what=self._what, is_cancelled=is_cancelled)
         except SourceFault:
             self._check_unchanged()  # a file in motion explains any fault
             raise
         self._check_unchanged()
-        return reply
+        return found
 
     def _check_unchanged(self) -> None:
         if _identity(self._files) != self._identity:
@@ -150,6 +163,15 @@ class Source:
                 with path.open("rb") as file:
                     state.update(hashlib.file_digest(file, "sha256").digest())
         return "sha256:" + state.hexdigest()
+
+
+def _end_of(reply: Reply) -> dict[str, Any]:
+    """Return what a reply without statements ends with."""
+    try:
+        while True:
+            next(reply)
+    except StopIteration as end:
+        return dict(end.value)
 
 
 def open_source(

@@ -20,7 +20,20 @@ import duckdb
 import pyarrow as pa
 
 from sandbox.sources import reading
-from sandbox.sources.pipe import CHUNK_BYTES, DONE, FAULT, HEADER, NEXT, TABLE, Fault, Limits, Parameter, Request
+from sandbox.sources.pipe import (
+    BATCH,
+    BATCH_ROWS,
+    CHUNK_BYTES,
+    DONE,
+    FAULT,
+    HEADER,
+    NEXT,
+    TABLE,
+    Fault,
+    Limits,
+    Parameter,
+    Request,
+)
 
 ADDRESS_SPACE_SPARE = 4 << 30
 OPEN_FILES = 64
@@ -98,19 +111,21 @@ def answer(request: Request, source: BinaryIO, sink: BinaryIO) -> dict[str, obje
 
 
 def run(connection: duckdb.DuckDBPyConnection, number: int, text: str, values: tuple[Parameter, ...], sink: BinaryIO) -> None:
-    """Send the table of one SELECT. Raises Fault: the engine's own words stay here."""
+    """Send the table of one SELECT, a batch of rows at a time. Raises Fault: the engine's own words stay here."""
     code = ""
     try:
         statements = connection.extract_statements(text)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             code = "statement"
         else:
-            batches = connection.sql(text, params=list(values)).to_arrow_reader()
-            frames = _TableFrames(sink)
-            with pa.ipc.new_stream(pa.PythonFile(frames, mode="w"), batches.schema) as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
-            frames.finish()
+            batches = connection.sql(text, params=list(values)).to_arrow_reader(BATCH_ROWS)
+            sent = 0
+            for batch in batches:
+                _send_batch(sink, batch)
+                sent += 1
+            if not sent:
+                _send_batch(sink, pa.RecordBatch.from_pylist([], schema=batches.schema))
+            _send(sink, NEXT, b"")
     except (duckdb.OutOfMemoryException, pa.ArrowMemoryError):
         raise
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.PermissionException):
@@ -124,6 +139,12 @@ def run(connection: duckdb.DuckDBPyConnection, number: int, text: str, values: t
 def _send(sink: BinaryIO, tag: bytes, payload: bytes) -> None:
     sink.write(HEADER.pack(tag, len(payload)))
     sink.write(payload)
+
+
+def _send_batch(sink: BinaryIO, batch: pa.RecordBatch) -> None:
+    with pa.ipc.new_stream(pa.PythonFile(_TableFrames(sink), mode="w"), batch.schema) as writer:
+        writer.write_batch(batch)
+    _send(sink, BATCH, b"")
 
 
 class _TableFrames:
@@ -140,9 +161,6 @@ class _TableFrames:
             self._sink.write(HEADER.pack(TABLE, len(part)))
             self._sink.write(part)
         return len(view)
-
-    def finish(self) -> None:
-        _send(self._sink, NEXT, b"")
 
     def flush(self) -> None:
         self._sink.flush()

@@ -165,13 +165,13 @@ class Watch:
     def __init__(self, monkeypatch: Any) -> None:
         self.queries = 0
         self.frames: list[tuple[str, str, bytes]] = []
-        original: Callable[..., Any] = Source.query
+        original: Callable[..., Any] = Source.batches
 
-        def query(source: Source, *arguments: Any, **options: Any) -> Any:
+        def batches(source: Source, *arguments: Any, **options: Any) -> Any:
             self.queries += 1
             return original(source, *arguments, **options)
 
-        monkeypatch.setattr(Source, "query", query)
+        monkeypatch.setattr(Source, "batches", batches)
 
     def on_frame(self, sender: str, recipient: str, frame: bytes) -> None:
         self.frames.append((sender, recipient, frame))

@@ -14,7 +14,7 @@ from protocols.errors import Cancelled
 from sandbox.sources import source as source_module
 from sandbox.sources import worker
 from sandbox.sources.faults import SourceFault
-from sandbox.sources.pipe import DONE, FAULT, HEADER, NEXT, TABLE, Fault, Request
+from sandbox.sources.pipe import BATCH, DONE, FAULT, HEADER, NEXT, TABLE, Fault, Request
 from sandbox.sources.process import Reply
 
 
@@ -29,7 +29,7 @@ def run_worker(request: Request, *, data: pa.Table | None, what: str, is_cancell
         worker._send(sink, DONE, json.dumps(found).encode())
     except Fault as fault:
         worker._send(sink, FAULT, json.dumps({"code": fault.code, "places": fault.places}).encode())
-    return _read(sink.getvalue(), what)
+    return (yield from _read(sink.getvalue(), what))
 
 
 def _stream(data: pa.Table | None) -> io.BytesIO:
@@ -42,22 +42,26 @@ def _stream(data: pa.Table | None) -> io.BytesIO:
 
 
 def _read(frames: bytes, what: str) -> Reply:
-    reply, at, table = Reply(), 0, bytearray()
+    found: dict[str, Any] = {}
+    at, statement, stream = 0, 0, b""
     while at < len(frames):
         tag, length = HEADER.unpack_from(frames, at)
         payload = frames[at + HEADER.size : at + HEADER.size + length]
         at += HEADER.size + length
         if tag == TABLE:
-            table += payload
+            stream += payload
+        elif tag == BATCH:
+            (batch,) = pa.ipc.open_stream(stream)
+            stream = b""
+            yield statement, batch
         elif tag == NEXT:
-            reply.tables.append(pa.ipc.open_stream(bytes(table)).read_all())
-            table = bytearray()
+            statement += 1
         elif tag == FAULT:
-            found: dict[str, Any] = json.loads(payload)
-            raise SourceFault(found["code"], what, found.get("places"))
+            fault = json.loads(payload)
+            raise SourceFault(fault["code"], what, fault.get("places"))
         elif tag == DONE:
-            reply.found = json.loads(payload)
-    return reply
+            found = json.loads(payload)
+    return found
 
 
 def use(monkeypatch: pytest.MonkeyPatch) -> None:
