@@ -65,6 +65,20 @@ class Integers:
             )
         return cls.of(column.cast(pa.int64()).to_numpy())
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Integers]) -> Integers:
+        """Return the parts one after the other; they may be of different widths."""
+        width = max((part._limbs.shape[1] for part in parts), default=1)
+        limbs = np.empty((sum(map(len, parts)), width), dtype=np.uint64)
+        at = 0
+        for part in parts:
+            own = part._limbs
+            rows = limbs[at : at + len(own)]
+            rows[:, : own.shape[1]] = own
+            rows[:, own.shape[1] :] = (own[:, -1:].view(np.int64) >> (_LIMB_BITS - 1)).view(np.uint64)
+            at += len(own)
+        return cls(limbs)
+
     def __len__(self) -> int:
         return len(self._limbs)
 

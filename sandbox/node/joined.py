@@ -67,7 +67,9 @@ def play(
         name: nodes[name].role(params, contribution, scratch=machines.scratch[name], **common)
         for name, contribution in contributions.items()
     }
-    roles[plan.operator] = join.JoinOperator(plan.operator, params, scratch=machines.scratch[plan.operator], **common)
+    roles[plan.operator] = join.JoinOperator(
+        plan.operator, params, workers=machines.workers, scratch=machines.scratch[plan.operator], **common
+    )
     roles[plan.gate] = join.JoinGate(plan.gate, params, key, **common)
     session = run_session(secrets.token_bytes(16), roles, on_frame=on_frame)
     return session, cell_table(plan, session.outputs[plan.gate]), ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -90,9 +90,7 @@ class Source:
             tables[number].append(batch)
         return [pa.Table.from_batches(batches) for batches in tables]
 
-    def batches(
-        self, statements: Sequence[Statement], *, is_cancelled: Cancellation | None = None
-    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+    def batches(self, statements: Sequence[Statement], *, is_cancelled: Cancellation | None = None) -> Reply:
         """Yield (number of the statement, next rows of its table) as they come: `query` in bounded memory.
 
         Nothing counts before the last one has come: a fault may follow, and the source is looked at once more. Each statement

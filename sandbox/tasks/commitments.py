@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ from sandbox.audit.commitment import commit_rows
 from sandbox.sources import Source
 
 # Hashing inside the worker keeps raw rows out of the node's own process.
-ROW_HASHES = "SELECT sha256(CAST(to_json(source) AS VARCHAR)) AS digest FROM source"
+ROW_HASHES = "SELECT unhex(sha256(CAST(to_json(source) AS VARCHAR))) AS digest FROM source"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,7 @@ def commit_table(source: Source, salt_key: bytes, *, is_cancelled: Callable[[], 
     salt_key: 32 uniform bytes, kept by the provider as long as the commitment stands: with it one row can be opened to a
     supervisor, and without it a guess at a row cannot be tested.
     """
-    (table,) = source.query([ROW_HASHES], is_cancelled=is_cancelled)
-    digests = (bytes.fromhex(digest) for digest in table.column("digest").to_pylist())
-    root, rows = commit_rows(digests, salt_key=salt_key)
+    with contextlib.closing(source.batches([ROW_HASHES], is_cancelled=is_cancelled)) as batches:
+        digests = (digest for _, batch in batches for digest in batch.column("digest").to_pylist())
+        root, rows = commit_rows(digests, salt_key=salt_key)
     return TableCommitment(rows=rows, root=root)

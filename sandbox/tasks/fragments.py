@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from protocols import join
 from sandbox.errors import SourceError
 from sandbox.model.asset import Asset
 from sandbox.model.plan import Plan
 from sandbox.planning import Fragment, fragment, require_sound
-from sandbox.sources import Source, SourceFault
-from sandbox.tasks.protocol import provider_rows
+from sandbox.sources import Source
+from sandbox.tasks.rows import provider_rows
 from sandbox.tasks.totals import part_vector
 
 
@@ -50,28 +52,18 @@ def run_fragment(
 
     Raises SourceError, with places and counts of rows and never a value, for data that is not as declared.
     """
-    counts, table = _read(plan, index, asset, source, is_cancelled)
-    if plan.federation is None:
-        return LocalRows(counts=counts, rows=provider_rows(plan.inputs[index], plan.key_domain, table))
-    return LocalVector(counts=counts, vector=part_vector(plan, index, table))
-
-
-def _read(
-    plan: Plan, index: int, asset: Asset, source: Source, is_cancelled: Callable[[], bool] | None
-) -> tuple[dict[str, int], Any]:
     found = fragment(plan, index, asset=asset)
     _require_columns(found, asset, source)
-    checks = (found.checks.sql, found.checks.parameters)
     source.check_text(found.columns, is_cancelled=is_cancelled)
-    try:
-        results: list[Any] = source.query([checks, (found.rows.sql, found.rows.parameters)], is_cancelled=is_cancelled)
-    except SourceFault:
-        # Values that break a declaration can make the second statement fail; then the first one says which and where.
-        require_sound(found, _counts(source.query([checks], is_cancelled=is_cancelled)[0]))
-        raise
-    counts = _counts(results[0])
-    require_sound(found, counts)
-    return counts, results[1]
+    statements = [(part.sql, part.parameters) for part in (found.checks, found.rows)]
+    with contextlib.closing(source.batches(statements, is_cancelled=is_cancelled)) as batches:
+        # Values that break a declaration can make the second statement fail; the first one says before it which and where.
+        counts = _counts(next(batches)[1])
+        require_sound(found, counts)
+        rows = (batch for _, batch in batches)
+        if plan.federation is None:
+            return LocalRows(counts=counts, rows=provider_rows(plan.inputs[index], plan.key_domain, rows))
+        return LocalVector(counts=counts, vector=part_vector(plan, index, pa.Table.from_batches(rows)))
 
 
 def _counts(table: Any) -> dict[str, int]:

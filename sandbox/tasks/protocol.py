@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
-import numpy as np
 
 from protocols import join
-from protocols.errors import ParameterError
-from protocols.psi.keys import KeyDomain, encode_keys
-from sandbox.errors import SourceError, UsageError
-from sandbox.gate.cells import Cell, CellTable, Label, Labels, Place, ProviderNote
+from protocols.psi.keys import KeyDomain
+from sandbox.errors import UsageError
+from sandbox.gate.cells import Cell, CellTable, Labels, Place, ProviderNote
 from sandbox.gate.labels import from_literal, to_literal
 from sandbox.model.asset import KeyDomain as DomainDocument
 from sandbox.model.expression import Literal
-from sandbox.model.plan import Plan, PlanInput
+from sandbox.model.plan import Plan
 from sandbox.tasks import pairs
 
 
@@ -73,59 +70,6 @@ def key_domain(document: DomainDocument) -> KeyDomain:
         case="fold" if document.fold_case else None,
         unicode="NFKC" if document.nfkc else None,
     )
-
-
-def provider_rows(entry: PlanInput, domain: DomainDocument, table: Any) -> join.ProviderRows:
-    """Return a provider's rows from its fragment's Arrow table: key_*, group_*, m, and c_*, s_*, q_* per measure.
-
-    Private to the provider. Raises SourceError for keys that are not of the domain's types.
-    """
-    try:
-        encoded = encode_keys([table.column(f"key_{at}").combine_chunks() for at in range(len(entry.key))], key_domain(domain))
-    except ParameterError as error:
-        raise SourceError(f"{entry.asset}: {error}; declare the key column with the domain's type") from None
-    if entry.unique and (domain.trim or domain.fold_case or domain.nfkc):
-        # The source's own check compared keys as they are written.
-        repeated = len(encoded.keys) - len(np.unique(encoded.keys.numbers()))
-        if repeated:
-            raise SourceError(
-                f"{entry.asset}: it is declared unique, but {repeated} of its keys repeat others once key domain {domain.name} "
-                "has made their spellings one; declare unique=False, or repair the keys"
-            )
-    kept = encoded.rows
-    groups, labels = _local_groups([table.column(f"group_{at}").to_pylist() for at in range(len(entry.groups))], len(table))
-
-    def integers(name: str) -> list[int]:
-        values = table.column(name).to_pylist()
-        return [int(values[row]) for row in kept.tolist()]
-
-    return join.ProviderRows(
-        keys=encoded.keys,
-        groups=groups[kept],
-        labels=labels,
-        multiplicities=np.array(integers("m"), dtype=np.int64),
-        measures=tuple(
-            join.MeasureRows.of(
-                counts=integers(f"c_{number}"),
-                sums=integers(f"s_{number}") if measure.needs_sum else [0] * len(kept),
-                squares=integers(f"q_{number}") if measure.needs_squares else [0] * len(kept),
-            )
-            for number, measure in enumerate(entry.measures)
-        ),
-    )
-
-
-def _local_groups(columns: Sequence[list[Label]], rows: int) -> tuple[np.ndarray[Any, np.dtype[np.int64]], tuple[bytes, ...]]:
-    """Number the distinct label tuples; without GROUP BY there is one, the empty tuple.
-
-    In the order of their encodings: the pattern rule breaks ties by it, and a replay must come to the same rows.
-    """
-    tuples: list[Labels] = list(zip(*columns, strict=True)) if columns else [()] * rows
-    encoded = {labels: encode_labels(labels) for labels in set(tuples)}
-    ordered = sorted(encoded, key=encoded.__getitem__)
-    numbers = {labels: number for number, labels in enumerate(ordered)}
-    groups = np.fromiter((numbers[labels] for labels in tuples), dtype=np.int64, count=rows)
-    return groups, tuple(encoded[labels] for labels in ordered)
 
 
 def encode_labels(labels: Labels) -> bytes:

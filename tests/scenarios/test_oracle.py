@@ -15,7 +15,8 @@ from support import join_oracle, questions
 
 from sandbox.gate.release import release
 from sandbox.model.plan import Plan
-from sandbox.tasks.protocol import cell_table, provider_rows
+from sandbox.tasks.protocol import cell_table
+from sandbox.tasks.rows import provider_rows
 
 CASES = int(os.environ.get("SANDBOX_ORACLE_CASES", "300"))
 
@@ -35,7 +36,7 @@ def without_rare(plan: Plan, case: questions.Case) -> dict[str, pa.Table]:
         where = " WHERE " + " AND ".join(conditions) if conditions else ""
         rows = connection.execute(f"SELECT row, id, {label}::VARCHAR FROM raw t{at}{where} ORDER BY row").fetchall()
         # Ties between groups are broken by the order of their encoded labels.
-        order = provider_rows(entry, plan.key_domain, questions.local_table(plan, index, case)).labels
+        order = provider_rows(entry, plan.key_domain, questions.local_table(plan, index, case).to_batches()).labels
         numbers = {text: number for number, text in enumerate(label_texts(order, connection))}
         local = join_oracle.local_rows([(key, numbers.get(text, -1), ()) for _, key, text in rows], 0)
         kept = join_oracle.drop_rare(local, case.rules.min_pattern, entry.opens_multiplicity and not entry.unique)

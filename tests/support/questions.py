@@ -16,7 +16,8 @@ from protocols.local import run_local
 from sandbox.model.asset import Asset, Column, KeyDomain
 from sandbox.model.plan import GateRules, Measure, Parameters, Plan
 from sandbox.planning import compile_question, fragment, require_sound
-from sandbox.tasks.protocol import join_params, provider_rows
+from sandbox.tasks.protocol import join_params
+from sandbox.tasks.rows import provider_rows
 
 DOMAIN = KeyDomain(name="person", types=("integer",))
 FUNCTIONS = ("COUNT", "SUM", "AVG", "VAR_SAMP", "VAR_POP", "STDDEV_SAMP", "STDDEV_POP")
@@ -165,7 +166,7 @@ def run(plan: Plan, case: Case) -> join.JoinResult:
     params = join_params(plan, key.public_key.fingerprint)
     roles: dict[str, Any] = {}
     for index, entry in enumerate(plan.inputs):
-        rows = provider_rows(entry, plan.key_domain, local_table(plan, index, case))
+        rows = provider_rows(entry, plan.key_domain, local_table(plan, index, case).to_batches(max_chunksize=7))
         roles[entry.provider] = join.JoinProvider(entry.provider, params, rows, allow_insecure_key=True)
     roles["operator"] = join.JoinOperator("operator", params, allow_insecure_key=True)
     roles["gate"] = join.JoinGate("gate", params, key, allow_insecure_key=True)
