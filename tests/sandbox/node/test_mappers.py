@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protocols.errors import ParameterError
@@ -19,6 +19,7 @@ from sandbox.node.mappers import AHEAD, ClusterMapper, ThreadMapper
 from sandbox.node.workspace import Workspace, read_compute
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(chunks=st.lists(st.integers(), max_size=60), workers=st.integers(1, 3))
 def test_threads_give_what_map_gives_in_order(chunks: list[int], workers: int) -> None:
     with ThreadMapper(workers) as mapper:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.errors import StateError
@@ -131,6 +131,7 @@ def test_a_directory_that_cannot_be_made_is_said_in_words(tmp_path: Path) -> Non
         space(1, 1)
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=st.integers(0, 300), width=st.integers(1, 80), limit=st.integers(0, 20_000), data=st.data())
 def test_mapped_or_not_it_is_the_same_array(
     rows: int, width: int, limit: int, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

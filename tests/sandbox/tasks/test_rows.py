@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protocols.join import Integers
@@ -74,6 +74,7 @@ def tables(draw: st.DrawFn) -> tuple[pa.Table, list[str], int]:
     return pa.table(columns), kinds, measures
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=tables(), size=st.integers(1, 30))
 def test_columns_are_what_one_row_at_a_time_gives(drawn: tuple[pa.Table, list[str], int], size: int) -> None:
     table, kinds, measures = drawn
@@ -91,6 +92,7 @@ def test_columns_are_what_one_row_at_a_time_gives(drawn: tuple[pa.Table, list[st
         assert measure.squares.tolist() == [int(row[f"q_{number}"]) for row in rows]
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(HUGE | st.integers(-(1 << 200), 1 << 200), max_size=5), max_size=5))
 def test_columns_of_integers_of_different_widths_follow_each_other(parts: list[list[int]]) -> None:
     together = Integers.concatenate([Integers.of(part) for part in parts])
