@@ -86,6 +86,11 @@ class Progress:
         if self.is_cancelled is not None and self.is_cancelled():
             raise Cancelled("stopped at the caller's request")
 
+    def announce(self, steps: Mapping[str, int]) -> None:
+        """Tell of steps to come and their units, none done: with the speed of those that run, enough for an estimate."""
+        for step, total in steps.items():
+            self.advance(step, 0, total)
+
     def advance(self, step: str, done: int, total: int) -> None:
         """Report `done` of `total` units (rows, mostly) of a step."""
         self.check()

@@ -7,7 +7,7 @@ from protocols.join.layout import packs
 from protocols.join.moments import Moments, ProductMoments
 from protocols.join.operator import JoinOperator, OperatorReport
 from protocols.join.params import JoinParams, MeasureSpec, ProductSpec, ProviderSpec
-from protocols.join.patterns import Removed
+from protocols.join.patterns import Merged, Removed
 from protocols.join.prepare import MeasureRows, ProviderRows
 from protocols.join.products import pair_plans
 from protocols.join.provider import JoinProvider, LabelBook, ProviderReport
@@ -23,6 +23,7 @@ __all__ = [
     "LabelBook",
     "MeasureRows",
     "MeasureSpec",
+    "Merged",
     "Moments",
     "OperatorReport",
     "ProductMoments",

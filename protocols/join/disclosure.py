@@ -12,6 +12,8 @@ def disclosure(params: JoinParams) -> Disclosure:
     pattern = "per blinded key: its unlabelled group numbers"
     if opened:
         pattern += ", and how many rows it stands for at " + ", ".join(opened)
+    padded = [f"{provider.name} to {provider.padded_rows}" for provider in params.providers if provider.padded_rows]
+    sizes = f"; padded: {', '.join(padded)}" if padded else ""
     return Disclosure(
         protocol="join/1",
         adversary="semi-honest parties on authenticated links",
@@ -22,14 +24,16 @@ def disclosure(params: JoinParams) -> Disclosure:
         ),
         learned=(
             Learned(who="provider", fact="participants", about="who takes part"),
-            Learned(who="provider", fact="list_size", about="rows of each other provider's list"),
-            Learned(who="operator", fact="list_size", about="rows of each list"),
+            Learned(who="provider", fact="list_size", about=f"rows of each other provider's list{sizes}"),
+            Learned(who="operator", fact="list_size", about=f"rows of each list{sizes}"),
             Learned(who="operator", fact="intersection_size", about="sizes of all partial intersections of the lists"),
-            Learned(who="operator", fact="group_histogram", about="how many rows each unlabelled group of each list has"),
+            Learned(
+                who="operator", fact="group_histogram", about=f"how many rows each unlabelled group of each list has{sizes}"
+            ),
             Learned(who="operator", fact="blinded_pattern", about=pattern),
             Learned(who="operator", fact="cell_count", about="distinct keys of each unlabelled cell, small ones too"),
             Learned(who="gate", fact="group_label", about="labels of every provider's groups, and which cells exist"),
-            Learned(who="gate", fact="list_size", about="rows of each list, and how many the pattern rule removed"),
+            Learned(who="gate", fact="list_size", about=f"rows of each list, and how many the rules merged and removed{sizes}"),
             Learned(
                 who="gate",
                 fact="released_aggregate",

@@ -62,6 +62,9 @@ class Hellos:
         if isinstance(message, ProviderHello):
             if message.rows < self._params.min_list:
                 raise PeerError(sender, f"its list is shorter than the minimum of {self._params.min_list} rows")
+            padded = self._params.providers[self._params.provider(sender)].padded_rows
+            if padded and message.rows != padded:
+                raise PeerError(sender, f"its list is not of the {padded} rows that it is to be padded to")
             self.announce(message.rows, sender)
         elif isinstance(message, OperatorHello):
             blame(sender, lambda: _check_point(message.seal_key))

@@ -85,6 +85,10 @@ class Integers:
     def __getitem__(self, rows: slice | Ints) -> Integers:
         return Integers(np.ascontiguousarray(self._limbs[rows]))
 
+    def extended(self, rows: int) -> Integers:
+        """Return the column with `rows` zeros behind it."""
+        return Integers(np.concatenate((self._limbs, np.zeros((rows, self._limbs.shape[1]), dtype=np.uint64))))
+
     @property
     def int64(self) -> Ints | None:
         """The integers as (n,) int64, or None if some need more bits."""

@@ -19,7 +19,7 @@ from protocols.join.layout import Pack, packs
 from protocols.join.lists import ListCollector, SealedList, check_ciphertexts, chunk_starts, ciphertext_width
 from protocols.join.messages import GateHello, ListChunk, OperatorHello, ProviderHello, TagTable
 from protocols.join.params import MAX_MULTIPLICITY, JoinParams
-from protocols.join.partitions import RUN_ROWS, PartitionedLists
+from protocols.join.partitions import RUN_ROWS, PartitionedLists, partition_count
 from protocols.message import Message
 from protocols.paillier import PublicKey
 from protocols.party import Mapper, Party, Progress, Scratch, Send, Step, blame, in_memory
@@ -89,7 +89,14 @@ class JoinOperator(Party):
             for index, owner in enumerate(self._params.provider_names):
                 width = ciphertext_width(self._layout(index), self._gate_key())
                 self._lists[owner].expect(self._hellos.list_rows[index], width)
+            self.progress.announce(self._steps())
         return self._finish_if_ready()
+
+    def _steps(self) -> dict[str, int]:
+        rows = dict(zip(self._params.provider_names, self._hellos.list_rows, strict=True))
+        steps = {opening_step(self.name, owner): size for owner, size in rows.items()}
+        count = partition_count(sum(rows.values()))
+        return steps | {Evaluation.matching_step(self._params): count, Evaluation.adding_step(self._params): count}
 
     def on_tag_table(self, sender: str, message: TagTable) -> Step:
         """Take a provider's table of tags."""

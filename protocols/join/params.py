@@ -35,7 +35,9 @@ class MeasureSpec(msgspec.Struct, frozen=True, kw_only=True):
 class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One provider's list. unique: its keys do not repeat. carries: its rows carry the encrypted row count.
 
-    opens_multiplicity: the operator learns how many rows each of its blinded rows stands for.
+    opens_multiplicity: the operator learns how many rows each of its blinded rows stands for. padded_rows: size that the list
+    is padded to, 0 for its own. other: label of the group that groups with fewer than `min_pattern` keys become before
+    the pattern rule; without it their rows are removed.
     """
 
     name: str
@@ -43,6 +45,8 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     carries: bool
     opens_multiplicity: bool
     measures: tuple[MeasureSpec, ...]
+    padded_rows: int = 0
+    other: bytes | None = None
 
     @property
     def sends_ciphertexts(self) -> bool:
@@ -99,7 +103,11 @@ class JoinParams(msgspec.Struct, frozen=True, kw_only=True):
                 raise ParameterError(f"{provider.name}'s multiplicity weights another provider's sums and must be opened")
         if min(self.min_keys, self.min_pattern, self.chunk_rows) < 1 or self.min_list < 0:
             raise ParameterError("minimum sizes and chunk_rows must be at least 1")
-
+        for provider in self.providers:
+            if provider.padded_rows and not self.min_list <= provider.padded_rows <= MAX_LIST_ROWS:
+                raise ParameterError(
+                    f"{provider.name}'s list is padded to {self.min_list} to {MAX_LIST_ROWS} rows, or not at all"
+                )
         for product in self.products:
             self._check_product(product)
         if len({(product.left, product.right) for product in self.products}) != len(self.products):

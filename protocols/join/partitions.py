@@ -21,6 +21,14 @@ MAX_PARTITIONS = 1 << 12
 RUN_ROWS = 1 << 16
 
 
+def partition_count(rows: int) -> int:
+    """Return into how many partitions lists of `rows` rows together are cut."""
+    count = 1
+    while count * PARTITION_ROWS < rows and count < MAX_PARTITIONS:
+        count *= 2
+    return count
+
+
 class PartitionedLists:
     """All lists of one join after opening, as `RECORD`s. Public values of the operator; no key, label or value.
 
@@ -30,9 +38,7 @@ class PartitionedLists:
 
     def __init__(self, list_rows: Sequence[int], scratch: Scratch) -> None:
         """Make room. Raises ParameterError if the scratch space has none."""
-        self.count = 1
-        while self.count * PARTITION_ROWS < sum(list_rows) and self.count < MAX_PARTITIONS:
-            self.count *= 2
+        self.count = partition_count(sum(list_rows))
         self._scratch = scratch
         try:
             self._lists = [scratch(rows, RECORD.itemsize) for rows in list_rows]

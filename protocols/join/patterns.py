@@ -1,4 +1,4 @@
-"""The pattern rule, at a provider: rows go until every key shares its pattern of groups with enough others."""
+"""The pattern rule, at a provider: rare groups become one where that is agreed, then rows go until every pattern is common."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from protocols.join.grouping import number_rows, sorted_segments
-from protocols.join.prepare import ProviderRows, select
+from protocols.join.prepare import ProviderRows, merge, select
 
 Ints = npt.NDArray[np.int64]
 
@@ -21,6 +21,34 @@ class Removed:
     keys: int
     rows: int
     groups: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What went into the group "other" before the pattern rule. groups: indexes of the local groups that are part of it."""
+
+    keys: int
+    rows: int
+    groups: tuple[int, ...]
+
+
+def merge_rare_groups(rows: ProviderRows, min_pattern: int, other: bytes) -> tuple[ProviderRows, Merged]:
+    """Make one group with the label `other` of all groups that fewer than `min_pattern` keys have. Input: merged rows.
+
+    Rows of one key that meet in it are added up. A local group that has this label already is part of it.
+    """
+    # Merged rows name a key once per group.
+    held = np.bincount(rows.groups, minlength=len(rows.labels))
+    place = rows.labels.index(other) if other in rows.labels else len(rows.labels)
+    rare = np.setdiff1d(np.flatnonzero((held > 0) & (held < min_pattern)), [place])
+    if not len(rare):
+        return rows, Merged(keys=0, rows=0, groups=())
+    moved = np.isin(rows.groups, rare)
+    merged = Merged(
+        keys=len(np.unique(rows.keys.numbers()[moved])), rows=int(moved.sum()), groups=tuple(map(int, rare.tolist()))
+    )
+    labels = rows.labels if place < len(rows.labels) else (*rows.labels, other)
+    return merge(dataclasses.replace(rows, groups=np.where(moved, place, rows.groups), labels=labels)), merged
 
 
 def apply_pattern_rule(rows: ProviderRows, min_pattern: int, *, with_multiplicity: bool) -> tuple[ProviderRows, Removed]:

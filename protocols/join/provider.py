@@ -22,8 +22,9 @@ from protocols.join.lists import (
     split_ciphertexts,
 )
 from protocols.join.messages import GateHello, ListChunk, OperatorHello, ProviderHello, SealedLabels, TagTable
+from protocols.join.padding import pad
 from protocols.join.params import JoinParams
-from protocols.join.patterns import Removed, apply_pattern_rule
+from protocols.join.patterns import Merged, Removed, apply_pattern_rule, merge_rare_groups
 from protocols.join.prepare import ProviderRows, check_declared, merge, select
 from protocols.message import Message
 from protocols.paillier import PublicKey
@@ -40,10 +41,14 @@ LABELS_CONTEXT = b"public-data-sandbox/join/1/labels"
 class LabelBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a provider tells the gate alone. labels[i] belongs to the group that everyone else knows as number i.
 
-    removed_keys, removed_rows: what the pattern rule took out. vanished: labels of which it left nothing.
+    merged: labels of rare groups that are part of the group "other", with merged_keys, merged_rows. removed_keys,
+    removed_rows: what the pattern rule took out. vanished: labels of which it left nothing.
     """
 
     labels: tuple[bytes, ...]
+    merged_keys: int
+    merged_rows: int
+    merged: tuple[bytes, ...]
     removed_keys: int
     removed_rows: int
     vanished: tuple[bytes, ...]
@@ -54,9 +59,11 @@ class LabelBook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderReport:
-    """A provider's own result: the rows that it sent, and what the pattern rule removed before."""
+    """A provider's own result. rows: that it sent; dummies: so many of them. What the rules merged and removed before."""
 
     rows: int
+    dummies: int
+    merged: Merged
     removed: Removed
 
 
@@ -90,14 +97,17 @@ class JoinProvider(Party):
         self._index = params.provider(name)
         self._params = params
         spec = params.providers[self._index]
-        merged = merge(rows)
-        check_declared(merged, spec)
-        self._rows, self._removed = apply_pattern_rule(
-            merged, params.min_pattern, with_multiplicity=spec.opens_multiplicity and not spec.unique
-        )
-        if len(self._rows) < params.min_list:
+        own, self._merged = merge(rows), Merged(keys=0, rows=0, groups=())
+        if spec.other is not None:
+            own, self._merged = merge_rare_groups(own, params.min_pattern, spec.other)
+        check_declared(own, spec)
+        opened = spec.opens_multiplicity and not spec.unique
+        own, self._removed = apply_pattern_rule(own, params.min_pattern, with_multiplicity=opened)
+        if len(own) < params.min_list:
             raise ParameterError(f"{name}'s list is shorter than the minimum of {params.min_list} rows; widen the filter")
         self._rng = rng or OsRng()
+        self._rows = pad(own, spec.padded_rows, self._rng) if spec.padded_rows else own
+        self._dummies = len(self._rows) - len(own)
         self._mapper = mapper
         self._hellos = Hellos(params, name, allow_insecure_key=allow_insecure_key)
         self._hellos.announce(len(self._rows), name)
@@ -121,6 +131,8 @@ class JoinProvider(Party):
         for owner, collector in self._lists.items():
             index = self._params.provider(owner)
             collector.expect(self._hellos.list_rows[index], ciphertext_width(self._layout(index), self._gate_key()))
+        sizes = dict(zip(self._params.provider_names, self._hellos.list_rows, strict=True))
+        self.progress.announce({self._step_name(owner): sizes[owner] for owner in (self.name, *self._lists)})
         return self._step(self._own_list())
 
     def on_list_chunk(self, sender: str, message: ListChunk) -> Step:
@@ -131,6 +143,9 @@ class JoinProvider(Party):
         self._lists[message.owner].add(sender, message)
         return self._step(iter(())) if self.state == "ring" else Step()
 
+    def _step_name(self, owner: str) -> str:
+        return f"{self.name}: " + ("blind and encrypt own list" if owner == self.name else f"pass on list of {owner}")
+
     def _step(self, first: Iterator[Send]) -> Step:
         ready = [(owner, collected) for owner, collector in self._lists.items() if (collected := collector.take()) is not None]
         self._forwarded.update(owner for owner, _ in ready)
@@ -138,7 +153,10 @@ class JoinProvider(Party):
         if len(self._forwarded) < len(self._lists):
             return Step(sends=sends)
         self.enter("done")
-        return Step(sends=sends, done=True, output=ProviderReport(rows=len(self._rows), removed=self._removed))
+        return Step(sends=sends, done=True, output=self._report())
+
+    def _report(self) -> ProviderReport:
+        return ProviderReport(rows=len(self._rows), dummies=self._dummies, merged=self._merged, removed=self._removed)
 
     def _in_turn(self, first: Iterator[Send], ready: list[tuple[str, SealedList]]) -> Iterator[Send]:
         yield from first
@@ -170,7 +188,7 @@ class JoinProvider(Party):
                 tags=seal(tags.points[tag_of_row[chosen]], self._hellos.seal_key, self._rng, mapper=self._mapper),
                 ciphertexts=join_ciphertexts(arrays, len(chosen)),
             )
-            self.progress.advance(f"{self.name}: blind and encrypt own list", end, len(order))
+            self.progress.advance(self._step_name(self.name), end, len(order))
             yield Send(recipient=recipient, message=message)
 
     def _pass_on(self, owner: str, collected: SealedList) -> Iterator[Send]:
@@ -197,7 +215,7 @@ class JoinProvider(Party):
                     ciphertexts=self._refreshed(ciphertexts, layout, public_key),
                 ),
             )
-            self.progress.advance(f"{self.name}: pass on list of {owner}", end, len(order))
+            self.progress.advance(self._step_name(owner), end, len(order))
             yield Send(recipient=recipient, message=message)
 
     def _refreshed(
@@ -230,6 +248,9 @@ class JoinProvider(Party):
             labels[number] = self._rows.labels[group]
         book = LabelBook(
             labels=tuple(labels),
+            merged_keys=self._merged.keys,
+            merged_rows=self._merged.rows,
+            merged=tuple(self._rows.labels[group] for group in self._merged.groups),
             removed_keys=self._removed.keys,
             removed_rows=self._removed.rows,
             vanished=tuple(self._rows.labels[group] for group in self._removed.groups),

@@ -32,6 +32,11 @@ class KeyColumn(Sequence[bytes]):
         """Return the column of some keys."""
         return cls(pa.array(keys, type=pa.large_binary()))
 
+    @classmethod
+    def of_rows(cls, table: npt.NDArray[np.uint8]) -> KeyColumn:
+        """Return the column of n keys of one width, (n, width) uint8, without a copy."""
+        return cls(fixed_width(table))
+
     @property
     def data(self) -> Any:
         """The Arrow array."""
@@ -69,3 +74,9 @@ class KeyColumn(Sequence[bytes]):
 
     def __repr__(self) -> str:
         return f"<KeyColumn: {len(self)} keys>"
+
+
+def fixed_width(table: npt.NDArray[np.uint8]) -> Any:
+    """Return (n, width) bytes as an Arrow array of n values, without a copy."""
+    offsets = np.arange(len(table) + 1, dtype=np.int64) * table.shape[1]
+    return pa.Array.from_buffers(pa.large_binary(), len(table), [None, pa.py_buffer(offsets), pa.py_buffer(table)])

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from protocols.errors import ParameterError
 from protocols.primitives.prf import length_prefixed
 from protocols.psi.columns import KeyType, read_column
-from protocols.psi.keycolumn import SPAN_ROWS, KeyColumn
+from protocols.psi.keycolumn import SPAN_ROWS, KeyColumn, fixed_width
 
 DST_PREFIX = b"public-data-sandbox/join/1/"
 MAX_NAME_BYTES = 200
@@ -155,7 +155,7 @@ def _prefixed(tag: bytes, payloads: Any) -> Any:
     headers = np.empty((len(payloads), _HEADER_BYTES), dtype=np.uint8)
     headers[:, :1] = np.frombuffer(tag, dtype=np.uint8)
     headers[:, 1:] = lengths.astype(">u4").view(np.uint8).reshape(-1, 4)
-    return _joined([_fixed_width(headers), payloads])
+    return _joined([fixed_width(headers), payloads])
 
 
 def _encode_int64(tag: bytes, values: npt.NDArray[np.int64]) -> Any:
@@ -163,13 +163,7 @@ def _encode_int64(tag: bytes, values: npt.NDArray[np.int64]) -> Any:
     table = np.empty((len(values), len(header) + _INT64_BYTES), dtype=np.uint8)
     table[:, : len(header)] = np.frombuffer(header, dtype=np.uint8)
     table[:, len(header) :] = values.astype(">i8").view(np.uint8).reshape(-1, _INT64_BYTES)
-    return _fixed_width(table)
-
-
-def _fixed_width(table: npt.NDArray[np.uint8]) -> Any:
-    """Return (n, width) bytes as an Arrow array of n values, without a copy."""
-    offsets = np.arange(len(table) + 1, dtype=np.int64) * table.shape[1]
-    return pa.Array.from_buffers(pa.large_binary(), len(table), [None, pa.py_buffer(offsets), pa.py_buffer(table)])
+    return fixed_width(table)
 
 
 def _joined(arrays: list[Any]) -> Any:

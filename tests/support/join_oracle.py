@@ -25,6 +25,20 @@ def local_rows(rows: list[Row], measures: int) -> dict[Any, dict[int, dict[str, 
     return dict(result)
 
 
+def merge_rare(table: dict[Any, dict[int, dict[str, Any]]], minimum: int, other: int) -> dict[Any, dict[int, dict[str, Any]]]:
+    """Groups of fewer than `minimum` keys become the group `other`."""
+    holders = collections.Counter(group for groups in table.values() for group in groups)
+    result: dict[Any, dict[int, dict[str, Any]]] = {}
+    for key, groups in table.items():
+        own = result.setdefault(key, {})
+        for group, entry in groups.items():
+            into = own.setdefault(other if holders[group] < minimum else group, {"m": 0})
+            into["m"] += entry["m"]
+            for name in ("c", "s", "q"):
+                into[name] = [a + b for a, b in zip(into.get(name, [0] * len(entry[name])), entry[name], strict=True)]
+    return result
+
+
 def drop_rare(table: dict[Any, dict[int, dict[str, Any]]], minimum: int, opened: bool) -> dict[Any, dict[int, dict[str, Any]]]:
     """The pattern rule, one key at a time."""
     table = {key: dict(groups) for key, groups in table.items()}

@@ -136,7 +136,10 @@ def run_with_labels(plain: bytes, context: bytes | None = None) -> Any:
     return run_local(parties)
 
 
-GOOD_BOOK = b'{"labels":["MA==","MQ==","Mg=="],"removed_keys":0,"removed_rows":0,"vanished":[]}'
+GOOD_BOOK = (
+    b'{"labels":["MA==","MQ==","Mg=="],"merged_keys":0,"merged_rows":0,"merged":[],'
+    b'"removed_keys":0,"removed_rows":0,"vanished":[]}'
+)
 
 
 def test_labels_made_by_hand_open() -> None:
@@ -150,7 +153,7 @@ def test_labels_made_by_hand_open() -> None:
         b"null",
         b"{}",
         GOOD_BOOK.replace(b"MA==", b"M"),
-        GOOD_BOOK.replace(b'"removed_keys":0', b'"removed_keys":"0"'),
+        GOOD_BOOK.replace(b'"merged_keys":0,"merged_rows":0,"merged":[],"removed_keys":0', b'"removed_keys":"0"'),
         GOOD_BOOK.replace(b"}", b',"more":1}'),
         GOOD_BOOK[:-1] + b"\xff",
         b"[" * 200_000,

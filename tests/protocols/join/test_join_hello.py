@@ -64,6 +64,8 @@ OTHER_PARAMS: dict[str, join.JoinParams] = {
         (provider_spec("left", measures=(families.MEASURE,)), provider_spec("right", carries=True))
     ),
     "provider.opens_multiplicity": join_params(left_spec(opens_multiplicity=True)),
+    "provider.padded_rows": join_params(left_spec(padded_rows=100)),
+    "provider.other": join_params(left_spec(other=b"other")),
     "measures": join_params(left_spec(measures=())),
     "measure.bound": join_params(left_spec(measures=measure(bound=101))),
     "measure.sums": join_params(left_spec(measures=measure(sums=False))),

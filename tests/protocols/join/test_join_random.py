@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from support import families, join_oracle
 from support.deterministic import DeterministicRng
@@ -54,6 +55,7 @@ def random_case(random_: random.Random) -> dict[str, Any]:
                 carries=at == carrier,
                 opens_multiplicity=not unique,
                 measures=(measure,) * measure_counts[at],
+                other=random_.choice((None, None, b"1", b"9")),
             )
         )
     return {
@@ -62,6 +64,26 @@ def random_case(random_: random.Random) -> dict[str, Any]:
         "min_keys": random_.choice((1, 2, 3)),
         "min_pattern": random_.choice((1, 1, 2, 3)),
     }
+
+
+def prepared_tables(case: dict[str, Any]) -> list[dict[Any, dict[int, dict[str, Any]]]]:
+    """What the rules for rare groups and patterns leave of each provider's rows."""
+    tables = []
+    for rows, spec in zip(case["raw"], case["specs"], strict=True):
+        table = join_oracle.local_rows(rows, len(spec.measures))
+        if spec.other is not None:
+            table = join_oracle.merge_rare(table, case["min_pattern"], int(spec.other))
+        tables.append(join_oracle.drop_rare(table, case["min_pattern"], not spec.unique))
+    return tables
+
+
+def padded(specs: tuple[join.ProviderSpec, ...], tables: list[Any], random_: random.Random) -> tuple[join.ProviderSpec, ...]:
+    """Pad some of the lists that have a row, by none or many."""
+    sizes = [sum(len(groups) for groups in table.values()) for table in tables]
+    return tuple(
+        msgspec.structs.replace(spec, padded_rows=size + random_.choice((0, 1, 17)) if size and random_.random() < 0.4 else 0)
+        for spec, size in zip(specs, sizes, strict=True)
+    )
 
 
 @pytest.fixture
@@ -104,12 +126,10 @@ def test_result_in_small_parts_equals_plain_join(seed: int, gate_key: paillier.P
 
 def require_plain_result(seed: int, gate_key: paillier.PrivateKey) -> None:
     case = random_case(random.Random(seed))
+    tables = prepared_tables(case)
+    case["specs"] = padded(case["specs"], tables, random.Random(seed))
     outputs = run_local(make_roles(case, gate_key, seed), rng=DeterministicRng(seed))
     counts = [len(spec.measures) for spec in case["specs"]]
-    tables = [
-        join_oracle.drop_rare(join_oracle.local_rows(rows, count), case["min_pattern"], not spec.unique)
-        for rows, count, spec in zip(case["raw"], counts, case["specs"], strict=True)
-    ]
     expected = join_oracle.cells(tables, counts)
     result = outputs["gate"]
     large = {groups: cell for groups, cell in expected.items() if cell["keys"] >= case["min_keys"]}
@@ -127,6 +147,9 @@ def require_plain_result(seed: int, gate_key: paillier.PrivateKey) -> None:
                 assert moments.contribution_squares == (d if measure.dominance else None)
                 assert moments.absolute == (a if measure.dominance and measure.signed else None)
     report = outputs["operator"]
-    assert report.list_rows == tuple(sum(len(groups) for groups in table.values()) for table in tables)
+    sizes = [sum(len(groups) for groups in table.values()) for table in tables]
+    assert report.list_rows == tuple(spec.padded_rows or size for spec, size in zip(case["specs"], sizes, strict=True))
+    for spec, size in zip(case["specs"], sizes, strict=True):
+        assert outputs[spec.name].dummies == (spec.padded_rows or size) - size
     assert report.common_keys == len(set.intersection(*(set(table) for table in tables)))
     assert report.cells == len(expected)

@@ -1,0 +1,1 @@
+"""The encrypted join at size: one process for each node, frames through pipes, every result checked against DuckDB."""
