@@ -81,8 +81,21 @@ def test_a_key_column_is_a_sequence_of_bytes(keys: list[bytes]) -> None:
     assert [column[at] for at in range(len(keys))] == keys
     assert list(column[1:3]) == keys[1:3]
     assert list(column[np.arange(len(keys))[::-1]]) == keys[::-1]
-    order = list(dict.fromkeys(keys))
-    assert column.numbers().tolist() == [order.index(key) for key in keys]
+    numbered = set(zip(keys, column.numbers().tolist(), strict=True))
+    assert sorted(number for _, number in numbered) == list(range(len(set(keys))))
+    assert len(numbered) == len(set(keys))
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-(2**63), 2**63 - 1)), st.sampled_from((1, 2, 1 << 20, 1 << 62)), st.integers(0, 2))
+def test_keys_of_one_width_have_the_numbers_of_distinct_ones(values: list[int], divisor: int, skipped: int) -> None:
+    values = [value // divisor for value in values]
+    for types in (("integer",), ("integer", "boolean")):
+        columns = [np.array(values, dtype=np.int64), np.array([value % 2 == 0 for value in values])][: len(types)]
+        keys = psi.encode_keys(columns, psi.KeyDomain(name="numbers", types=types)).keys[skipped:]  # type: ignore[arg-type]
+        numbered = set(zip(values[skipped:], keys.numbers().tolist(), strict=True))
+        assert len(numbered) == len(set(values[skipped:]))
+        assert sorted(number for _, number in numbered) == list(range(len(numbered)))
 
 
 def random_raw(seed: int) -> list[join_oracle.Row]:

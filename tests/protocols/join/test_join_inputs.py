@@ -172,8 +172,8 @@ def test_all_keys_in_one_group_and_a_null_group() -> None:
 
 def test_rows_of_one_key_and_group_are_added_up_before_anything_else() -> None:
     merged = merge(rows_of([1, 2, 1, 1]))
-    assert merged.multiplicities.tolist() == [3, 1]
-    assert merged.measures[0].sums.tolist() == [3, 1]
+    assert sorted(merged.multiplicities.tolist()) == [1, 3]
+    assert merged.measures[0].sums.tolist() == merged.multiplicities.tolist()
     assert len(merged.keys) == 2
 
 
