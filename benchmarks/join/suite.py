@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import machine
+from benchmarks import machine, report
 from benchmarks.join.network import run_processes
 from benchmarks.join.tables import BOUND, CASES, DOMAIN, expected, is_unique, provider_rows, raw_table, released
 from protocols import join, paillier
 from protocols.errors import ParameterError
+from protocols.primitives.engine import get_engine
+from protocols.primitives.ristretto255 import get_group
 
 PROVIDERS = ("left", "right")
 MIN_KEYS = 10
@@ -103,6 +105,7 @@ def document(results: list[dict[str, Any]], peers: bool) -> dict[str, Any]:
         "suite": "join",
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": machine.describe(),
+        "engines": [get_engine().description, get_group().description],
         "peer_versions": {},
         "missing": [{"name": "peers", "why": "no other library joins so; each result is checked against DuckDB"}]
         if peers
@@ -119,8 +122,8 @@ def judge(result: dict[str, Any]) -> list[dict[str, Any]]:
     peak = max(node["peak_bytes"] for node in result["nodes"].values())
     room, exact = MAX_PEAK_BYTES / peak, float(result["is_exact"])
     return [
-        {"what": f"{what}: cells as DuckDB has them", "factor": 1, "measured": _single(exact), "met": result["is_exact"]},
-        {"what": f"{what}: 1 GiB over the largest node's peak", "factor": 1, "measured": _single(room), "met": room >= 1},
+        report.target(f"{what}: cells as DuckDB has them", 1, _single(exact)),
+        report.target(f"{what}: 1 GiB over the largest node's peak", 1, _single(room)),
     ]
 
 
@@ -150,7 +153,7 @@ def _nodes_table(result: dict[str, Any]) -> dict[str, Any]:
         f"{result['noise']}: {result['seconds']:.1f} s, {result['cells']} cells, {verdict}"
     )
     headers = ["node", "s", "prepare, s", "CPU, s", "peak, MiB", "mapped, MiB", "sent, MiB", "sent, bytes a row"]
-    return {"title": title, "headers": headers, "rows": rows}
+    return report.table(title, headers, rows)
 
 
 def _steps_table(result: dict[str, Any]) -> dict[str, Any]:
@@ -160,8 +163,4 @@ def _steps_table(result: dict[str, Any]) -> dict[str, Any]:
         for step, found in node["steps"].items()
         if found["seconds"]
     ]
-    return {
-        "title": "steps, beside each other on the same cores:",
-        "headers": ["step", "units", "s", "units a second"],
-        "rows": rows,
-    }
+    return report.table("steps, beside each other on the same cores:", ["step", "units", "s", "units a second"], rows)

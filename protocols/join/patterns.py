@@ -81,23 +81,26 @@ def _rare_rows(keys: Ints, signs: Ints, min_pattern: int) -> Ints:
     held = np.bincount(signs)
     values = _sign_values(len(held))
     common = np.zeros((0, 2), dtype=np.uint64)
-    rows = np.argsort(keys, kind="stable").astype(np.int64, copy=False)
+    rows, starts = sorted_segments(keys)
+    lengths = np.diff(np.append(starts, len(rows)))
+    patterns = np.add.reduceat(values[signs[rows]], starts, axis=0)
     gone: list[Ints] = []
     while len(rows):
-        _, starts = sorted_segments(keys[rows])
-        pattern_of_key = np.add.reduceat(values[signs[rows]], starts, axis=0)
-        is_rare, common = _rare_patterns(pattern_of_key, common, min_pattern)
-        lengths = np.diff(np.append(starts, len(rows)))
-        rows, lengths = rows[np.repeat(is_rare, lengths)], lengths[is_rare]
+        is_rare, common = _rare_patterns(patterns, common, min_pattern)
+        rows = rows[np.repeat(is_rare, lengths)]
+        lengths, patterns = lengths[is_rare], patterns[is_rare]
         if not len(rows):
             break
         # One number orders rows by how many keys have their sign, then by sign, which is one row's alone within a key.
         weight = held[signs[rows]] * len(held) + signs[rows]
         lowest = np.minimum.reduceat(weight, np.cumsum(lengths) - lengths)
         is_weakest = weight == np.repeat(lowest, lengths)
-        gone.append(rows[is_weakest])
-        held -= np.bincount(signs[rows[is_weakest]], minlength=len(held))
-        rows = rows[~is_weakest]
+        weakest = rows[is_weakest]
+        gone.append(weakest)
+        np.subtract.at(held, signs[weakest], 1)
+        rows, lengths = rows[~is_weakest], lengths - 1
+        patterns = (patterns - values[signs[weakest]])[lengths > 0]
+        lengths = lengths[lengths > 0]
     return np.concatenate(gone) if gone else np.zeros(0, dtype=np.int64)
 
 
