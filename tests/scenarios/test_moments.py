@@ -9,12 +9,14 @@ import os
 import random
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from support import questions
+from support import agencies, questions
 
+import sandbox
 from sandbox.gate.cells import PairMoments
 from sandbox.gate.labels import to_literal
 from sandbox.gate.release import Release, release
@@ -185,3 +187,33 @@ def check_value(value: Any, reason: str | None, truth: float | None, duckdb_says
     assert (value is None) == (reason == "NO_VALUES")
     if value is None:
         assert duckdb_says is None or math.isnan(duckdb_says)
+
+
+def test_a_correlation_from_tables_to_verified_evidence(tmp_path: Path) -> None:
+    people, tests = agencies.people(), agencies.measurements()
+    tests["value"] = [None if row % 9 == 0 else 400 + age + row % 40 for row, age in enumerate(people["age"])]
+    people["age"] = [None if row % 11 == 0 else age for row, age in enumerate(people["age"])]
+    tables = {
+        "registry": {"people": agencies.people_table(people)},
+        "lab": {"tests": agencies.lab_table(tests, types={"value": "integer"})},
+    }
+    sql = """SELECT p.sex, CORR(t.value, p.age) AS r, REGR_SLOPE(t.value, p.age) AS b, COUNT(*) AS n
+             FROM registry.people p JOIN lab.tests t ON t.id = p.id GROUP BY p.sex ORDER BY p.sex"""
+    connection = duckdb.connect()
+    for name, frame in (("registry.people", people), ("lab.tests", tests)):
+        connection.execute(f"CREATE SCHEMA {name.split('.', maxsplit=1)[0]}")
+        connection.register("incoming", frame)
+        connection.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming")
+    with agencies.make(tmp_path / "w", tables) as network:
+        explanation = agencies.ask(network, sql)
+        text = explanation.text()
+        assert "sends, masked, numbers of each joined row for CORR(t.value, p.age), REGR_SLOPE(t.value, p.age)" in text
+        assert "each under a mask of its own" in text
+        assert "bytes a joined row" in text
+        product = network.run(explanation, grant=network.approve(explanation))
+        theirs = connection.execute(sql).fetchall()
+        assert [tuple(row.values()) for row in product.to_arrow().to_pylist()] == [
+            pytest.approx(row, rel=1e-9) for row in theirs
+        ]
+        assert {finding.check: finding.verdict for finding in product.findings}["fit"] == "pass"
+        sandbox.verify(product.bundle(tmp_path / "bundle"), trust=network.write_trust(tmp_path / "trust.toml"))
