@@ -48,7 +48,7 @@ def test_the_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     shown = capsys.readouterr().out
     assert "checks passed" in shown
     assert "neither grouped nor aggregated" in shown or "raw" in shown
-    assert list(names["product"].to_pandas().columns) == ["sex", "n", "mean"]  # type: ignore[attr-defined]
+    assert list(names["product"].to_pandas().columns) == ["sex", "n", "mean", "correlation"]  # type: ignore[attr-defined]
 
 
 def test_relative_links_lead_somewhere() -> None:
