@@ -255,6 +255,11 @@ class SumOperator(Party):
         message = Survivors(dealers=np.array(dealers, dtype=np.uint32), kept=flags)
         alive = kept - set(self._dropped)
         self._require_enough(alive)
+        alone = [index for index in kept if len(self._neighbours[index] & kept) < self._params.shares]
+        if alone:
+            raise PartiesLost(
+                self._lost(), f"{len(alone)} parties keep fewer than {self._params.shares} neighbours; begin again"
+            )
         self._expect("consistency", alive)
         return Step(sends=self._to_all(message, alive, with_gate=True))
 
@@ -272,8 +277,9 @@ class SumOperator(Party):
         unmasking = self._opened()
         missing = unmasking.missing()
         if missing:
-            lost = [self._params.names[index] for index in sorted(self._dropped)]
-            raise PartiesLost(lost, f"too few remain to open the masks of {len(missing)} parties; begin again without them")
+            raise PartiesLost(
+                self._lost(), f"too few remain to open the masks of {len(missing)} parties; begin again without them"
+            )
         keys = unmasking.masks_to_remove()
         survivors = tuple(self._params.names[index] for index in sorted(self._uploads.whole))
         dropped = {self._params.names[index]: step for index, step in sorted(self._dropped.items())}
@@ -299,10 +305,13 @@ class SumOperator(Party):
 
     def _require_enough(self, remaining: Collection[int]) -> None:
         if len(remaining) < self._params.threshold:
-            lost = [self._params.names[index] for index in sorted(self._dropped)]
             raise PartiesLost(
-                lost, f"{len(remaining)} of {len(self._params.parties)} remain where {self._params.threshold} are needed"
+                self._lost(),
+                f"{len(remaining)} of {len(self._params.parties)} remain where {self._params.threshold} are needed",
             )
+
+    def _lost(self) -> list[str]:
+        return [self._params.names[index] for index in sorted(self._dropped)]
 
     def _due(self, sender: str) -> int:
         """Return the index of a party that owes the message that it sent."""

@@ -170,6 +170,9 @@ class SumParty(Party):
             raise PeerError(sender, f"counts {self.name} out, although it has sent its input")
         if len(kept) < self._params.threshold:
             raise PeerError(sender, f"names {len(kept)} survivors where a sum takes {self._params.threshold}")
+        # Without t neighbours in the sum, at least one of them honest, pair masks would hide this vector from nobody.
+        if len(kept & self._neighbours) < self._params.shares:
+            raise PeerError(sender, f"leaves {self.name} fewer than {self._params.shares} neighbours in the sum")
         self._kept = kept
         self._statement = context.survivor_statement(dealers, kept)
         self.enter("consistency")

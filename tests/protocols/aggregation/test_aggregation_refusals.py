@@ -360,6 +360,38 @@ def test_an_operator_cannot_leave_nonces_out_of_a_graph_that_depends_on_them() -
     assert caught.value.culprit == "operator"
 
 
+def neighbours_of(roles: dict[str, Any], name: str) -> list[str]:
+    """Who turned out to be next to a party, from its own state after a run."""
+    return [f"p{index}" for index in sorted(roles[name]._neighbours)]
+
+
+def test_nobody_is_left_alone_in_a_regular_graph() -> None:
+    """Drops that follow the graph, as only an operator that knows it could arrange them, would strip one party of its masks."""
+    params = families.sum_params(60)
+    honest = families.sum_roles(params, vectors(60), seed="alone")
+    run_local(honest)
+    around = neighbours_of(honest, "p1")
+    lost = around[: len(around) - params.shares + 1]
+    assert len(lost) <= 60 - params.threshold
+    with pytest.raises(PartiesLost, match="keep fewer than") as caught:
+        run_local(
+            families.sum_roles(params, vectors(60), seed="alone"),
+            falls_silent=lambda sender, message: sender in lost and isinstance(message, Shares),
+        )
+    assert set(caught.value.names) == set(lost)
+
+    def strip(message: Any) -> Message:
+        kept = message.kept.copy()
+        kept[np.isin(message.dealers, [int(name[1:]) for name in lost])] = 0
+        return dataclasses.replace(message, kept=kept)
+
+    roles = families.sum_roles(params, vectors(60), seed="alone")
+    roles["operator"] = Altered(roles["operator"], only(Survivors, lambda _, message: strip(message), to="p1"))
+    with pytest.raises(PeerError, match=f"leaves p1 fewer than {params.shares} neighbours in the sum") as refused:
+        run_local(roles)
+    assert refused.value.culprit == "operator"
+
+
 @pytest.mark.parametrize(
     ("vector", "error", "problem"),
     [
