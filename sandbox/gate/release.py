@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from sandbox.gate import table as tables
 from sandbox.gate.cells import Cell, CellTable, Labels, empty_cell, pair_of, validate
 from sandbox.gate.checks import difference, dominance, fit, minimum_contributors, minimum_keys, rare_group, secondary
@@ -61,16 +63,22 @@ def release(plan: Plan, table: CellTable, history: Sequence[ReleaseRecord] = ())
     tallies["rare_group"].add("fail", len(rare))
     tallies["minimum_keys"].add("fail", len(table.below))
     record = record_of(plan, table, cells, rare, reasons)
-    answer = difference.check(record, history, rules=plan.rules)
+    answer = difference.check(record, _exact(plan, history), rules=plan.rules)
     for (position, aggregate), verdict in answer.refused.items():
         reasons[cells[position].labels][aggregate] = "DIFFERENCE"
         tallies["difference"].add(verdict)
     tallies["difference"].add("pass", sum(len(cell.counts) for cell in record.cells) - len(answer.refused))
-    tallies["difference"].remark = answer.remark
+    tallies["difference"].remark = answer.remark if plan.rules.noise is None else "noise and its budget stand in its place"
     judged = [_judged(plan, cell, reasons[cell.labels]) for cell in cells]
     judged += [_unseen(plan, labels, "BELOW_K") for labels in table.below]
     judged += [_unseen(plan, labels, "RARE_GROUP") for labels in rare]
-    return _assemble(plan, judged, tallies.findings(), without(record, answer.refused))
+    kept = without(record, answer.refused) if plan.rules.noise is None else msgspec.structs.replace(record, cells=())
+    return _assemble(plan, judged, tallies.findings(), kept)
+
+
+def _exact(plan: Plan, history: Sequence[ReleaseRecord]) -> Sequence[ReleaseRecord]:
+    """Earlier releases that a difference can be told from: exact ones, which alone record cells. None for noisy numbers."""
+    return () if plan.rules.noise is not None else [record for record in history if record.cells]
 
 
 def _in_order(plan: Plan, table: CellTable) -> tuple[Cell, ...]:
@@ -96,7 +104,8 @@ def _judge(plan: Plan, cell: Cell, overlap: int, tallies: Tallies) -> _Reasons:
                 reasons[index] = outcome.reason
                 break
     standing = [index for index in range(len(subjects)) if index not in reasons]
-    second = secondary.check(plan, cell, standing, overlap=overlap)
+    # Of noisy numbers, rows less values say nothing that the noise does not cover.
+    second = () if plan.rules.noise else secondary.check(plan, cell, standing, overlap=overlap)
     tallies[secondary.NAME].add("fail", len(second))
     tallies[secondary.NAME].add("pass", len(standing) - len(second))
     return reasons | dict.fromkeys(second, "SECONDARY")

@@ -9,6 +9,7 @@ from sandbox.model.asset import KeyDomain
 from sandbox.model.canonical import Document, digest
 from sandbox.model.expression import AggregateRef, ColumnType, Expression, GroupRef, Literal
 from sandbox.model.federation import Federation
+from sandbox.model.privacy import NoiseRules
 
 Use = OneOf["join_key", "group", "filter", "count", "sum", "mean", "variance", "moments", "train", "desensitise"]
 PairFunction = OneOf["covar_samp", "covar_pop", "corr", "regr_slope", "regr_intercept", "regr_r2"]
@@ -123,6 +124,7 @@ class GateRules(Document, frozen=True, kw_only=True):
     min_pattern: keys that share a per-key pattern at a provider, before blinding. min_list: rows of a provider's list.
     min_freedom: contributors beyond the parameters of a function of two columns.
     dominance: shares in per cent of the largest one and two contributors, and p of the p % rule; None where not judged.
+    noise: what is added to every number before anything else is judged; None for exact numbers.
     """
 
     profile: str
@@ -136,6 +138,7 @@ class GateRules(Document, frozen=True, kw_only=True):
     p_percent: int | None = 10
     min_difference: int = 10
     min_freedom: int = 10
+    noise: NoiseRules | None = None
 
 
 class Parameters(Document, frozen=True, kw_only=True):

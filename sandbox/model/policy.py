@@ -15,6 +15,7 @@ from sandbox.model.canonical import Document, digest
 from sandbox.model.federation import MIN_PARTIES
 from sandbox.model.party import check_distinct, check_name
 from sandbox.model.plan import Use
+from sandbox.model.privacy import PrivacyTerms, decimal_text
 
 MatchingMode = OneOf["blinded", "keyed"]
 
@@ -38,7 +39,7 @@ class Policy(Document, frozen=True, kw_only=True):
     min_cell: distinct keys, and contributors with a value, behind each cell. min_list: rows of a list that is joined.
     max_calls: uses in all, over every version of these terms. expires: the last day (UTC) on which they hold.
     matching: how keys may be matched. min_parties: parts of a federated table in every sum. columns: by name, each with its
-    uses.
+    uses. privacy: the budget that noise is charged to; with one, nothing is released without noise.
     """
 
     asset: str
@@ -53,6 +54,7 @@ class Policy(Document, frozen=True, kw_only=True):
     columns: tuple[ColumnUses, ...]
     matching: tuple[MatchingMode, ...] = ("blinded",)
     min_parties: int = MIN_PARTIES
+    privacy: PrivacyTerms | None = None
 
     def __post_init__(self) -> None:
         check_name(self.asset, field="asset")
@@ -89,6 +91,7 @@ class _Written(Document, frozen=True, kw_only=True):
     columns: dict[str, Any]
     matching: tuple[MatchingMode, ...] = ("blinded",)
     min_parties: int = MIN_PARTIES
+    privacy: dict[str, Any] | None = None
 
 
 def policy_from_toml(text: str, *, version: int, what: str = "policy.toml") -> Policy:
@@ -109,8 +112,8 @@ def policy_from_toml(text: str, *, version: int, what: str = "policy.toml") -> P
         raise DocumentError(f"{what}: {error}") from None
     try:
         columns = tuple(_column(name, uses) for name, uses in sorted(written.columns.items()))
-        terms = {name: getattr(written, name) for name in written.__struct_fields__ if name != "columns"}
-        return Policy(version=version, columns=columns, **terms)
+        terms = {name: getattr(written, name) for name in written.__struct_fields__ if name not in ("columns", "privacy")}
+        return Policy(version=version, columns=columns, privacy=_privacy(written.privacy), **terms)
     except DocumentError as error:
         raise DocumentError(f"{what}: {error}") from None
 
@@ -134,6 +137,16 @@ def check_columns(columns: tuple[ColumnUses, ...], *, field: str) -> None:
         for use in item.uses:
             if use not in USES:
                 raise DocumentError(f"{field}.{item.column}: {use[:40]!a} is not a use; the uses are {', '.join(USES)}")
+
+
+def _privacy(written: dict[str, Any] | None) -> PrivacyTerms | None:
+    if written is None:
+        return None
+    numbers = {name: decimal_text(value, field=f"privacy.{name}") for name, value in written.items()}
+    try:
+        return msgspec.convert(numbers, PrivacyTerms)
+    except msgspec.ValidationError as error:
+        raise DocumentError(f"privacy: {error}") from None
 
 
 def _column(name: str, uses: object) -> ColumnUses:

@@ -14,6 +14,7 @@ from protocols import aggregation
 from protocols.aggregation.local import finishes
 from protocols.errors import PartiesLost
 from protocols.message import Message
+from protocols.primitives.rng import OsRng
 from sandbox.gate.cells import CellTable
 from sandbox.model.plan import Plan, PlanInput
 from sandbox.model.product import AbsentPart, AbsentStep
@@ -24,6 +25,7 @@ from sandbox.node.rounds import run_rounds
 from sandbox.node.session import Clockwork, SessionResult
 from sandbox.tasks.adding import planned_params, sum_params
 from sandbox.tasks.casefile import Task
+from sandbox.tasks.noised import noise_of, with_noise
 from sandbox.tasks.totals import totals_table
 
 POLL_S = 0.05
@@ -96,7 +98,7 @@ def play(
         session,
         operator,
         gate,
-        {name: nodes[name].sum_role(params, contributions[name], progress=quiet) for name in parties},
+        {name: nodes[name].sum_role(plan, params, contributions[name], progress=quiet) for name in parties},
         timeout_s=timeout_s,
         is_cancelled=clockwork.is_cancelled,
         on_frame=on_frame,
@@ -107,7 +109,10 @@ def play(
         manager.records.add_sum(transaction.connection, plan.digest(), total.survivors)
     clockwork.update(f"{plan.gate}: add up", 1, 1)
     kept = [index for index, entry in enumerate(plan.inputs) if entry.provider in total.survivors]
-    return result, totals_table(plan, total.values, kept), _absent(plan, contributions, result, total.survivors)
+    totals = total.values
+    if plan.rules.noise is not None and plan.rules.noise.where == "gate":
+        totals = with_noise(plan, totals, noise_of(plan, shares=1), OsRng())
+    return result, totals_table(plan, totals, kept), _absent(plan, contributions, result, total.survivors)
 
 
 def _absent(

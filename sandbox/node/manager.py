@@ -13,7 +13,7 @@ from sandbox.audit.events import make_event
 from sandbox.audit.witness import Witness
 from sandbox.catalogue import FederationDefinition, declare_federation, open_catalogue
 from sandbox.errors import Denied, NotFound, SandboxError
-from sandbox.ledger import Ledger, LedgerTransaction, Limit
+from sandbox.ledger import Expense, Ledger, LedgerTransaction, Limit
 from sandbox.model.asset import Asset
 from sandbox.model.decision import Decision, Finding
 from sandbox.model.evidence import EventKind, SignedEvent, SubjectRole
@@ -21,6 +21,7 @@ from sandbox.model.federation import Federation
 from sandbox.model.grant import SignedGrant, SignedRevocation
 from sandbox.model.plan import Plan
 from sandbox.model.policy import Policy
+from sandbox.model.privacy import budget_subject, budget_subjects, budget_units, cost_units
 from sandbox.node.logbook import Logbook
 from sandbox.node.workspace import Clock, SteadyClock, Workspace, utc_now
 from sandbox.policy import History, TaskResource, authorise, check_grant, check_revocation, decide
@@ -83,6 +84,7 @@ class ManagerNode:
             calls={name: used[asset_subject(name)] for name in names},
             parties=self.workspace.parties,
             disclosure=method_of(plan).disclosure(plan),
+            spent=self.ledger.spent(budget_subjects(names, plan.recipients)),
         )
         return decide(plan, policies.values(), history, self.now())
 
@@ -171,10 +173,10 @@ class ManagerNode:
             cites=[issued],
         )
         task = Task(id=name, state="approved", plan=plan, grant=grant.grant.digest(), authorised=authorised)
-        limits = self._limits(plan, grant)
+        limits, expenses = self._limits(plan, grant), self._expenses(plan)
         try:
             with self.ledger.transaction(self.clock()) as transaction:
-                transaction.reserve(use_key(name), task=name, run=self.process, limits=limits)
+                transaction.reserve(use_key(name), task=name, run=self.process, limits=limits, expenses=expenses)
                 self.records.add_task(transaction.connection, task)
                 self.records.move_task(transaction.connection, name, "running")
                 _enqueue(transaction, authorised)
@@ -267,6 +269,20 @@ class ManagerNode:
         for name, policy in sorted(self.terms(plan).items()):
             counted.append(Limit(subject=asset_subject(name), calls=policy.max_calls, expires=end_of(policy.expires)))
         return counted
+
+    def _expenses(self, plan: Plan) -> list[Expense]:
+        """What a plan with noise spends of each asset's budget towards each recipient."""
+        noise = plan.rules.noise
+        if noise is None:
+            return []
+        terms = self.terms(plan)
+        budgets = {entry.asset: terms[entry.asset].privacy if entry.asset in terms else None for entry in plan.inputs}
+        cost = cost_units(noise)
+        return [
+            Expense(subject=budget_subject(asset, recipient), cost=cost, budget=budget_units(noise, privacy))
+            for asset, privacy in budgets.items()
+            for recipient in sorted(set(plan.recipients))
+        ]
 
     def _finish_dead_tasks(self) -> None:
         """Close what a process that is gone left running: its product counts if it was released, else its use is given back."""

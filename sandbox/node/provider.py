@@ -30,8 +30,10 @@ from sandbox.model.plan import Plan
 from sandbox.node.logbook import Logbook
 from sandbox.node.workspace import Clock, Workspace, write_secret
 from sandbox.sources import Source
+from sandbox.tasks.adding import shares_of
 from sandbox.tasks.commitments import TableCommitment, commit_table
 from sandbox.tasks.fragments import LocalResult, LocalRows, LocalVector, run_fragment
+from sandbox.tasks.noised import noise_of, with_noise
 
 Cut = OneOf["input", "advertise", "share", "masked_input", "consistency"]
 
@@ -218,14 +220,17 @@ class ProviderNode:
         )
 
     def sum_role(
-        self, params: aggregation.SumParams, contribution: Contribution, *, progress: Progress
+        self, plan: Plan, params: aggregation.SumParams, contribution: Contribution, *, progress: Progress
     ) -> aggregation.SumParty:
-        """Return this provider's end of a secure sum."""
+        """Return this provider's end of a secure sum. Its share of noise, where the plan asks for one, is drawn here."""
         local = contribution.local
         if not isinstance(local, LocalVector):
             raise MisuseError(f"{self.name} has rows for a join, which cannot be added up")
         rng = SeededRng(contribution.seed)
-        return aggregation.SumParty(self.name, params, local.vector, self.identity.sign_raw, rng=rng, progress=progress)
+        vector, rules = local.vector, plan.rules.noise
+        if rules is not None and rules.where == "shares":
+            vector = with_noise(plan, vector, noise_of(plan, shares=shares_of(params)), rng)
+        return aggregation.SumParty(self.name, params, vector, self.identity.sign_raw, rng=rng, progress=progress)
 
     def __repr__(self) -> str:
         return f"<ProviderNode {self.name}: {len(self._open)} tables>"

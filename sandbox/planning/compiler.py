@@ -16,6 +16,7 @@ from sandbox.planning.aggregates import FUNCTION_NAMES, Cells, is_aggregate
 from sandbox.planning.expressions import MAX_INTEGER, Reader, Typed
 from sandbox.planning.federated import federated_scope, find_federated, part_dropped, part_inputs, part_uses, with_domains
 from sandbox.planning.grammar import parse, place, unwrap
+from sandbox.planning.noised import require_noise
 from sandbox.planning.question import Question
 from sandbox.planning.scope import Scope, read_tables
 
@@ -57,7 +58,7 @@ def compile_question(
         inputs = part_inputs(table, scope, reading.filters[0], local[0], measures[0])
         uses, dropped = part_uses(table, _uses(cells)), part_dropped(table, _dropped(cells))
         groups = with_domains(table, scope, groups, local[0])
-    return Plan(
+    plan = Plan(
         version=1,
         title=title,
         purpose=purpose,
@@ -80,6 +81,8 @@ def compile_question(
         gate=gate,
         federation=None if table is None else table.federation,
     )
+    require_noise(reading.question, plan)
+    return plan
 
 
 class _Reading:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from protocols.disclosure import Disclosure
@@ -24,12 +24,14 @@ class History:
 
     assets: the catalogue's current declaration of each asset, by name. calls: uses counted so far under each asset's
     terms, reserved ones included. parties: everyone known, by name. disclosure: what the plan's protocol shows to whom.
+    spent: of each privacy budget, in the ledger's units, by `budget_subject`; read only for plans that add noise.
     """
 
     assets: Mapping[str, Asset]
     calls: Mapping[str, int]
     parties: Mapping[str, Party]
     disclosure: Disclosure | None
+    spent: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from sandbox.errors import UsageError
 from sandbox.model.federation import Federation
 from sandbox.model.plan import Plan
 from sandbox.tasks.method import Cost, Method
+from sandbox.tasks.noised import noise_of
 from sandbox.tasks.totals import layout_of
 
 BYTES_PER_NEIGHBOUR = 400
@@ -32,7 +33,7 @@ def sum_params(
         gate=plan.gate,
         gate_key=gate_key,
         length=layout.length,
-        bound=layout.bound,
+        bound=layout.bound + _reach(plan, len(parties)),
         session=session,
         plan=plan.digest(),
         inputs=inputs,
@@ -55,6 +56,19 @@ def planned_params(plan: Plan) -> aggregation.SumParams:
     return sum_params(plan, session=bytes(16), keys=keys, gate_key=keys[plan.gate], inputs=plan.digest(), parties=names)
 
 
+def shares_of(params: aggregation.SumParams) -> int:
+    """Return how many shares of noise a guarantee counts: those of the fewest that stay, without those that may collude."""
+    return params.threshold - params.colluding
+
+
+def _reach(plan: Plan, parties: int) -> int:
+    """What a part's share of noise can add to an element."""
+    if plan.rules.noise is None or plan.rules.noise.where != "shares":
+        return 0
+    chosen = aggregation.choose(parties)
+    return noise_of(plan, shares=chosen.signatures - chosen.colluding).reach
+
+
 def _disclosure(plan: Plan) -> Disclosure:
     return aggregation.disclosure(planned_params(plan))
 
@@ -62,7 +76,12 @@ def _disclosure(plan: Plan) -> Disclosure:
 def _title(plan: Plan) -> str:
     federation = federation_of(plan)
     people = "disjoint" if federation.disjoint else "that may share people"
-    return f"secure aggregation over {len(plan.inputs)} parts of {federation.name}, {people} ({plan.protocol})"
+    title = f"secure aggregation over {len(plan.inputs)} parts of {federation.name}, {people} ({plan.protocol})"
+    noise = plan.rules.noise
+    if noise is None:
+        return title
+    who = "by the gate" if noise.where == "gate" else "in shares by the parts"
+    return f"{title}; discrete Gaussian noise {who}, ε = {noise.epsilon} at δ = {noise.delta} for each person"
 
 
 def _cost(plan: Plan) -> tuple[Cost, ...]:

@@ -141,8 +141,8 @@ def part_vector(plan: Plan, index: int, table: Any) -> npt.NDArray[np.int64]:
 def totals_table(plan: Plan, totals: npt.NDArray[np.int64], parts: Sequence[int]) -> CellTable:
     """Return what the gate judges, from the sum of the parts' vectors. parts: indices of the inputs that are in it.
 
-    Cells below the minimum of people keep their labels alone, empty ones not even these. Raises UsageError for totals that no
-    honest parts can have.
+    Noisy numbers are moved to the nearest possible ones first. Cells below the minimum of people keep their labels alone,
+    empty ones not even these. Raises UsageError for totals that no honest parts can have.
     """
     layout = layout_of(plan)
     assets = tuple(plan.inputs[part].asset for part in parts)
@@ -151,6 +151,8 @@ def totals_table(plan: Plan, totals: npt.NDArray[np.int64], parts: Sequence[int]
     below: list[Labels] = []
     for labels, elements in zip(layout.labels(), totals.reshape(layout.cells, layout.width).tolist(), strict=True):
         numbers = _numbers(layout, elements)
+        if plan.rules.noise is not None:
+            numbers = _consistent(plan, numbers)
         if not numbers["m"]:
             if any(numbers.values()):
                 raise UsageError("a cell without rows has other totals than 0; a part sent inconsistent totals")
@@ -175,6 +177,18 @@ def _moments(plan: Plan, numbers: Mapping[str, int]) -> dict[tuple[int, int], Mo
         )
         for index in range(len(plan.inputs[0].measures))
     }
+
+
+def _consistent(plan: Plan, numbers: Mapping[str, int]) -> dict[str, int]:
+    """Return one cell's noisy numbers moved to the nearest that some rows could have; nothing but them is looked at."""
+    made = dict.fromkeys(numbers, 0)
+    made["m"] = made["persons"] = max(numbers["m"], 0)
+    for index, measure in enumerate(plan.inputs[0].measures):
+        count = min(max(numbers[f"c_{index}"], 0), made["m"])
+        made[f"c_{index}"] = made[f"z_{index}"] = count
+        if f"s_{index}" in numbers:
+            made[f"s_{index}"] = min(max(numbers[f"s_{index}"], -measure.bound * count), measure.bound * count)
+    return made
 
 
 def _cell(found: Sequence[int | None], places: Sequence[Mapping[Any, int]]) -> int:

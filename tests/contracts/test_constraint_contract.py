@@ -14,9 +14,14 @@ from support.policy_cases import Question, question
 
 from sandbox.model.plan import Plan
 from sandbox.model.policy import Policy
+from sandbox.model.privacy import NoiseRules
 from sandbox.policy import constraints
 from sandbox.policy.case import Case, Constraint
 from sandbox.policy.constraints import CONSTRAINTS
+
+NUMBERS = st.sampled_from(["0.1", "1", "64"])
+NOISE = st.builds(NoiseRules, epsilon=NUMBERS, epsilon_total=NUMBERS, delta=st.sampled_from(["0.01", "0.000001"]))
+st.register_type_strategy(NoiseRules, NOISE)
 
 EACH = pytest.mark.parametrize("constraint", CONSTRAINTS, ids=lambda constraint: constraint.name)
 

@@ -14,6 +14,7 @@ from sandbox.policy.constraints import (
     minimum_cell,
     minimum_list,
     minimum_parties,
+    privacy_budget,
     profile,
     purpose,
     recipient,
@@ -32,5 +33,6 @@ CONSTRAINTS: tuple[Constraint, ...] = (
     matching_mode.CONSTRAINT,
     disclosure.CONSTRAINT,
     expiry.CONSTRAINT,
+    privacy_budget.CONSTRAINT,
     call_count.CONSTRAINT,
 )
