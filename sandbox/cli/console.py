@@ -79,14 +79,18 @@ def emit(document: object) -> None:
 
 @contextmanager
 def progress(*, as_json: bool) -> Iterator[OnProgress | None]:
-    """Yield a listener that moves bars on stderr, one per step; None where stderr is no terminal, or with --json."""
+    """Yield a listener that moves bars on stderr, one per step, with the time that a running one will still take.
+
+    None where stderr is no terminal, or with --json.
+    """
     if as_json or not sys.stderr.isatty():
         yield None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_console(stderr=True), transient=True) as bars:
+    name = TextColumn("{task.description}", markup=False)
+    time_left = TimeRemainingColumn(elapsed_when_finished=True)
+    with Progress(name, BarColumn(), MofNCompleteColumn(), time_left, console=_console(stderr=True), transient=True) as bars:
         tasks: dict[str, Any] = {}
 
         def update(step: str, done: int, total: int) -> None:
