@@ -162,7 +162,7 @@ class ClusterMapper:
             started: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
             if self._address is None:
                 started |= {"num_cpus": self._workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-            ray.init(address=self._address, **started)
+            ray.init(address=self._address or "local", **started)  # None would join whatever cluster runs on this machine
             self._open.callback(ray.shutdown)
         register_ray()
         restarts = {"max_restarts": RETRIES, "max_task_retries": RETRIES}

@@ -68,10 +68,11 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
         os.close(descriptor)
 
 
-@pytest.mark.parametrize("backend", ["threads", "dask", "ray"])
+@pytest.mark.parametrize("backend", ["threads", "dask"])
 def test_mapped_lists_answer_as_duckdb_does_on_every_backend_and_when_a_worker_dies(
     backend: Any, tmp_path: Path, in_process: None, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """On Ray: in tests/sandbox/node/test_clusters.py, where its one cluster is."""
     if backend in PACKAGES:
         pytest.importorskip(PACKAGES[backend], reason=f"needs the extra {backend}")
     monkeypatch.setattr(partitions, "PARTITION_ROWS", 32)

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import inprocess_worker, large
 from support.families import insecure_key
 
 from protocols import paillier
 from protocols.errors import EncodingOverflow, MisuseError
+from protocols.join import partitions
 from protocols.primitives.rng import SeededRng
 from protocols.psi.sealing import generate_seal_keypair
 from sandbox.errors import LinkError
@@ -116,6 +118,30 @@ def test_a_worker_that_dies_in_the_middle_changes_nothing(cluster: ClusterMapper
     assert killed[0] in {int(path.name.split("-")[1]) for path in tmp_path.iterdir()}
     assert len(list(tmp_path.glob("3-*"))) >= 2  # what died with its worker was run again
     assert [int(key.decrypt(part)[0]) for _, part in found] == [sum(range(at, at + 20)) for at in range(0, 400, 20)]
+
+
+def test_a_join_over_mapped_lists_answers_as_duckdb_does_when_a_worker_dies(
+    cluster: ClusterMapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inprocess_worker.use(monkeypatch)
+    monkeypatch.setattr(partitions, "PARTITION_ROWS", 32)
+    windows: list[int] = []
+    run = ClusterMapper._run
+
+    def watched(mapper: ClusterMapper, function: Callable[[Any], Any], window: list[Any]) -> list[Any]:
+        windows.append(len(window))
+        if len(windows) == 2:
+            os.kill(run(mapper, lambda _: os.getpid(), [0])[0], signal.SIGKILL)
+        return run(mapper, function, window)
+
+    monkeypatch.setattr(ClusterMapper, "_run", watched)
+    with large.make(tmp_path / "w") as network:
+        monkeypatch.setattr(network.machinery, "_cluster", cluster)
+        try:
+            assert large.answer(network) == large.pooled()
+        finally:
+            network.machinery._cluster = None  # the other tests go on with it
+    assert len(windows) > 2
 
 
 def test_a_chunk_that_kills_every_worker_ends_the_job_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
