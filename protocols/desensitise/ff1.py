@@ -56,6 +56,7 @@ def decrypt_numbers(numbers: Numbers, *, size: int, key: bytes, tweak: bytes = b
 
 
 def _convert(values: Any, key: bytes, tweak: bytes, alphabet: str, *, decrypting: bool) -> Any:
+    key, tweak = _bytes(key, "key"), _bytes(tweak, "tweak")
     table, letters = _tables(alphabet)
     column = TextColumn(as_array(values))
     codes = _wide_enough(column.codes, letters)
@@ -75,8 +76,12 @@ def _convert(values: Any, key: bytes, tweak: bytes, alphabet: str, *, decrypting
 def _permute(numbers: Numbers, size: int, key: bytes, tweak: bytes, *, decrypting: bool) -> Numbers:
     if not MIN_DOMAIN <= size <= 1 << 60:
         raise ParameterError(f"a permutation of {size} numbers is not offered; 10^6 to 2^60")
-    if len(numbers) and int(numbers.max()) >= size:
-        raise ParameterError(f"{int((numbers >= size).sum())} numbers are not below {size}")
+    key, tweak = _bytes(key, "key"), _bytes(tweak, "tweak")
+    if numbers.dtype.kind not in "iu":
+        raise ParameterError(f"numbers are {numbers.dtype}, not integers")
+    outside_of = int(((numbers < 0) | (numbers >= size)).sum())
+    if outside_of:
+        raise ParameterError(f"{outside_of} numbers are not in 0..{size - 1}")
     length = 2 if size <= MAX_RADIX**2 else 4
     radix = _root(size, length)
     feistel = Feistel(key=key, tweak=tweak, radix=radix, length=length)
@@ -89,6 +94,12 @@ def _permute(numbers: Numbers, size: int, key: bytes, tweak: bytes, *, decryptin
             part[outside] = _from_digits(step(_to_digits(part[outside], radix, length)), radix)
             outside = outside[part[outside] >= size]
     return result
+
+
+def _bytes(value: object, name: str) -> bytes:
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise ParameterError(f"{name} is bytes, not {type(value).__name__}")
+    return bytes(value)
 
 
 def _root(size: int, length: int) -> int:

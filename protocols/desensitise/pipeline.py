@@ -12,7 +12,9 @@ from protocols.desensitise.errors import DataError, IdentifierSurvives, RuleErro
 from protocols.desensitise.recognisers import KINDS
 from protocols.desensitise.rulefile import RuleFile
 from protocols.desensitise.rules import Context, Rule, Spec, WholeColumn
+from protocols.desensitise.rules.base import is_text
 from protocols.desensitise.rules.pseudonyms import Encrypt, EncryptId, EncryptMobile, Keyed
+from protocols.desensitise.rules.simple import Drop
 from protocols.desensitise.survivors import FinalScan
 
 LIVE_KEY = "de-identified: whoever has the key can undo it, so that this is personal data still"
@@ -138,8 +140,9 @@ def plain(schema: pa.Schema) -> pa.Schema:
 
 def describe(spec: Spec) -> str:
     """Return a rule as one line: its name and the parameters that are not secret (keys by their name)."""
-    given = {name: getattr(spec, name) for name in spec.__struct_fields__}
-    shown = ", ".join(f"{name} {value}" for name, value in given.items() if value is not None and name != "kinds")
+    given = {name: getattr(spec, name) for name in spec.__struct_fields__ if name != "kinds"}
+    spelled = {name: " and ".join(value) if isinstance(value, tuple) else f"{value}" for name, value in given.items() if value}
+    shown = ", ".join(f"{name} {value}" for name, value in spelled.items())
     return f"{spec.__struct_config__.tag}" + (f" ({shown})" if shown else "")
 
 
@@ -151,9 +154,29 @@ def _check_columns(rules: RuleFile, schema: pa.Schema) -> None:
     if without:
         shown = ", ".join(repr(name) for name in without[:10])
         raise RuleError(f'{len(without)} columns have no rule: {shown}; give each one, if only {{ rule = "drop" }}')
+    strange = [field for field in schema if not _is_plain(field.type) and not isinstance(rules.columns[field.name], Drop)]
+    if strange:
+        raise RuleError(
+            f"column {strange[0].name!r} is {strange[0].type}, which no rule or scan can read; drop it or unpack it"
+        )
     missing = [name for name in rules.columns if name not in schema.names]
     if missing:
         raise RuleError(f"the table has no column {missing[0]!r}, which has a rule; is this the right file?")
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whether the final scan, or a person, could tell what stands in the column: no lists, structures, blobs, extensions."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return False
+    return bool(
+        is_text(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_temporal(kind)
+        or pa.types.is_null(kind)
+    )
 
 
 class _Tally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -81,7 +82,7 @@ class FinalScan:
             if name in self._permuted or not is_text(made.schema.field(name).type):
                 continue
             for row, (value, text) in enumerate(zip(values, made.column(name).to_pylist(), strict=True)):
-                if value and text and value in text:
+                if value and text and _stands_in(value, text):
                     self._note(name, f"{ORIGINAL}{identifier}", row)
 
 
@@ -92,11 +93,27 @@ def _worth(value: str | None) -> str | None:
     return value if len(value) >= least else None
 
 
+def _stands_in(value: str, text: str) -> bool:
+    """Whether the value is in the text, and not only as part of a longer word or number of ASCII."""
+    at = text.find(value)
+    while at >= 0:
+        before, after = text[at - 1 : at], text[at + len(value) : at + len(value) + 1]
+        if not (_joins(before, value[0]) or _joins(value[-1], after)):
+            return True
+        at = text.find(value, at + 1)
+    return False
+
+
+def _joins(left: str, right: str) -> bool:
+    return left.isascii() and left.isalnum() and right.isascii() and right.isalnum()
+
+
 def _texts(column: pa.Array) -> list[str | None] | None:
     """Return a column's texts; of numbers only whole ones with ten digits or more. None for other types."""
     if is_text(column.type):
         return list(column.to_pylist())
-    if not pa.types.is_integer(column.type) and not pa.types.is_floating(column.type):
+    kind = column.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
         return None
     largest = pc.max(column).as_py()
     if largest is None or largest < MIN_WHOLE_DIGITS:
@@ -104,7 +121,7 @@ def _texts(column: pa.Array) -> list[str | None] | None:
     return [_spelled(value) for value in column.to_pylist()]
 
 
-def _spelled(value: float | None) -> str | None:
+def _spelled(value: float | Decimal | None) -> str | None:
     if value is None or not MIN_WHOLE_DIGITS <= value < MOST_DIGITS or value != int(value):
         return None
     return str(int(value))

@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -133,13 +134,7 @@ def read_texts(path: str, encoding: str, delimiter: str) -> tuple[list[str], pa.
     try:
         table = pyarrow.csv.read_csv(
             pa.PythonFile(_Utf8(path, encoding, tail=delimiter.join([sentinel] * len(names)))),
-            read_options=pyarrow.csv.ReadOptions(
-                column_names=positions, skip_rows=header_lines, block_size=BLOCK_BYTES, use_threads=False
-            ),
-            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(positions, pa.string()), strings_can_be_null=True, null_values=[""]
-            ),
+            **_options(positions, header_lines, delimiter),
         )
     except pa.ArrowInvalid:
         table = None
@@ -147,6 +142,43 @@ def read_texts(path: str, encoding: str, delimiter: str) -> tuple[list[str], pa.
     if table is None or not table.num_rows or table.column(0)[-1].as_py() != sentinel:
         raise diagnose(path, encoding, delimiter, len(names))
     return names, table.slice(0, table.num_rows - 1)
+
+
+def stream_texts(path: str, encoding: str, delimiter: str) -> Iterator[pa.RecordBatch]:
+    """Yield all records in batches, in bounded memory: text columns named `0`, `1`, ... Raises Fault as `read_texts`."""
+    names, header_lines = read_header(path, encoding, delimiter)
+    positions = [str(position) for position in range(len(names))]
+    sentinel = secrets.token_hex(16)
+    source = _Utf8(path, encoding, tail=delimiter.join([sentinel] * len(names)))
+    last: pa.RecordBatch | None = None
+    try:
+        reader = pyarrow.csv.open_csv(
+            pa.PythonFile(source),
+            **_options(positions, header_lines, delimiter),
+        )
+        for batch in reader:
+            if last is not None:
+                yield last
+            last = batch if len(batch) else last
+        broken = False
+    except pa.ArrowInvalid:
+        broken = True
+    if broken or last is None or last.column(0)[-1].as_py() != sentinel:
+        raise diagnose(path, encoding, delimiter, len(names))
+    yield last.slice(0, len(last) - 1)
+
+
+def _options(positions: list[str], header_lines: int, delimiter: str) -> dict[str, Any]:
+    """How pyarrow is to read: every field as text, an empty one as NULL, quoted line breaks inside fields."""
+    return {
+        "read_options": pyarrow.csv.ReadOptions(
+            column_names=positions, skip_rows=header_lines, block_size=BLOCK_BYTES, use_threads=False
+        ),
+        "parse_options": pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        "convert_options": pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(positions, pa.string()), strings_can_be_null=True, null_values=[""]
+        ),
+    }
 
 
 def diagnose(path: str, encoding: str, delimiter: str, width: int) -> Fault:

@@ -57,7 +57,19 @@ def scan(texts: Sequence[str | None], kinds: Sequence[str] = KINDS) -> list[Foun
     if unknown:
         raise ParameterError(f"no identifier is called {', '.join(unknown)[:80]!a}; there are {', '.join(KINDS)}")
     wanted = [each for each in RECOGNISERS if each.kind in kinds]
-    folded = [(text or "").replace(SEPARATOR, " ").translate(_FOLD) for text in texts]
+    rows: dict[str, list[int]] = {}
+    for row, text in enumerate(texts):
+        if text:
+            rows.setdefault(text, []).append(row)
+    found = [
+        Found(row=row, start=start, end=end, kind=kind) for kind, places, start, end in _found(rows, wanted) for row in places
+    ]
+    return sorted(found)
+
+
+def _found(rows: dict[str, list[int]], wanted: Sequence[Recogniser]) -> Iterator[tuple[str, list[int], int, int]]:
+    """Yield (kind, rows, start, end) in distinct texts, each once."""
+    folded = [text.replace(SEPARATOR, " ").translate(_FOLD) for text in rows]
     spans = set(_spans(folded, wanted))
     broken = [row for row, text in enumerate(folded) if _LEFT_OUT.search(text)]
     if broken:
@@ -65,7 +77,9 @@ def scan(texts: Sequence[str | None], kinds: Sequence[str] = KINDS) -> list[Foun
         for kind, at, start, end in _spans([text for text, _ in joined], wanted):
             places = joined[at][1]
             spans.add((kind, broken[at], places[start], places[end - 1] + 1))
-    return sorted(Found(row=row, start=start, end=end, kind=kind) for kind, row, start, end in spans)
+    places_of = list(rows.values())
+    for kind, at, start, end in spans:
+        yield kind, places_of[at], start, end
 
 
 def whole_names(texts: Sequence[str | None]) -> bool:

@@ -49,6 +49,7 @@ class _Generalised(Spec, frozen=True):
 class IntervalRule(_Generalised, tag="interval", frozen=True):
     """Numbers as `[low, high)` of a width; below `bottom` and from `top` on as one group each."""
 
+    takes_numbers: ClassVar[bool] = True
     width: float
     origin: float = 0
     bottom: float | None = None
@@ -115,6 +116,7 @@ class TreeRule(_Generalised, tag="tree", frozen=True):
 class Clip(Spec, tag="clip", frozen=True):
     """Top and bottom coding: numbers below `bottom` become it, numbers above `top` become that."""
 
+    takes_numbers: ClassVar[bool] = True
     family: ClassVar[Family] = "generalisation"
     keeps: ClassVar[frozenset[Property]] = frozenset({"order", "distribution"})
     bottom: float | None = None
@@ -132,12 +134,12 @@ class Clip(Spec, tag="clip", frozen=True):
             raise ParameterError("bottom is above top")
 
         def convert(values: pa.Array, _: pa.RecordBatch) -> pa.Array:
-            for bound, pick in ((self.bottom, pc.max_element_wise), (self.top, pc.min_element_wise)):
+            for bound, beyond in ((self.bottom, pc.less), (self.top, pc.greater)):
                 if bound is not None:
                     if pa.types.is_integer(values.type) and bound != int(bound):
                         raise ParameterError(f"column {column!r} has whole numbers, and a bound is none")
                     limit = pa.scalar(int(bound) if pa.types.is_integer(values.type) else bound).cast(values.type)
-                    values = pick(values, limit, skip_nulls=False)
+                    values = pc.if_else(beyond(values, limit), limit, values)  # NaN is beyond nothing, and stays
             return values
 
         return convert

@@ -26,6 +26,7 @@ LIMIT = 1 << 62
 class Round(Spec, tag="round", frozen=True):
     """Numbers to the nearest multiple of `to`; halves to the even multiple."""
 
+    takes_numbers: ClassVar[bool] = True
     family: ClassVar[Family] = "perturbation"
     keeps: ClassVar[frozenset[Property]] = frozenset({"order", "distribution"})
     to: float
@@ -59,6 +60,7 @@ class Noise(Spec, tag="noise", frozen=True):
     bottom, top: values are clipped to these before, and again after. Source of the samplers: Canonne, Kamath and Steinke 2020.
     """
 
+    takes_numbers: ClassVar[bool] = True
     family: ClassVar[Family] = "perturbation"
     keeps: ClassVar[frozenset[Property]] = frozenset({"distribution"})
     distribution: Literal["laplace", "gaussian"]
@@ -101,6 +103,7 @@ class RankSwap(Spec, tag="rank_swap", frozen=True):
     The column's own distribution stays exactly; its relation to other columns is weakened, the more the larger the window.
     """
 
+    takes_numbers: ClassVar[bool] = True
     family: ClassVar[Family] = "perturbation"
     keeps: ClassVar[frozenset[Property]] = frozenset({"distribution"})
     whole_column: ClassVar[bool] = True
@@ -120,6 +123,7 @@ class RankSwap(Spec, tag="rank_swap", frozen=True):
 class MicroAggregate(Spec, tag="microaggregate", frozen=True):
     """Each value becomes the mean of at least `k` values of near rank (univariate, fixed groups by order)."""
 
+    takes_numbers: ClassVar[bool] = True
     family: ClassVar[Family] = "perturbation"
     keeps: ClassVar[frozenset[Property]] = frozenset({"order", "distribution"})
     whole_column: ClassVar[bool] = True

@@ -136,6 +136,8 @@ def test_a_whole_range_is_permuted() -> None:
         (["ab"], {"alphabet": "a"}, "distinct"),
         (["1234567"], {"key": b"short"}, "16, 24 or 32"),
         (["1234567"], {"tweak": bytes(70_000)}, "tweak"),
+        (["1234567"], {"tweak": "text"}, "tweak is bytes"),
+        (["1234567"], {"key": "sixteen letters!"}, "key is bytes"),
         ("1234567", {}, "one text"),
         ([1234567], {}, "not text"),
         (["1234567", 5], {}, "mixes kinds"),
@@ -151,7 +153,10 @@ def test_what_cannot_be_encrypted_is_refused_without_being_quoted(
 
 
 def test_numbers_outside_their_range_are_refused() -> None:
-    with pytest.raises(ParameterError, match="1 numbers"):
-        ff1.encrypt_numbers(np.array([10**6, 5], dtype=np.uint64), size=10**6, key=KEY)
+    for wrong in (np.array([10**6, 5], dtype=np.uint64), np.array([-1, 5])):
+        with pytest.raises(ParameterError, match="1 numbers"):
+            ff1.encrypt_numbers(wrong, size=10**6, key=KEY)
+    with pytest.raises(ParameterError, match="float64"):
+        ff1.encrypt_numbers(np.array([1.5]), size=10**6, key=KEY)  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="10\\^6"):
         ff1.encrypt_numbers(np.array([5], dtype=np.uint64), size=999_999, key=KEY)

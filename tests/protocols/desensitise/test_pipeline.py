@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 import tracemalloc
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,7 @@ def test_the_batches_do_not_matter() -> None:
         ("keep", ["备注：11010519491231002X"], "cn_id"),
         ("keep", [13812345678], "cn_mobile"),
         ("keep", [13812345678.0], "cn_mobile"),
+        ("keep", [Decimal(13812345678)], "cn_mobile"),
         ("keep", ["１３８１２３４５６７８"], "cn_mobile"),
         ("keep", ["a@example.com"], "email"),
         ("mask_pattern", ["13812345678*"], "cn_mobile"),
@@ -129,6 +132,29 @@ def test_a_name_that_stands_in_another_column_is_found() -> None:
     with pytest.raises(IdentifierSurvives, match="value of name"):
         made(text, table)
     assert made(text.replace('note = { rule = "keep" }', 'note = { rule = "redact", also = ["name"] }'), table).num_rows == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "found"),
+    [
+        ("1001", "编号1001。", True),
+        ("1001", "310011", False),
+        ("1001", "310011与1001", True),
+        ("1001", "1001", True),
+        ("Lee5", "Lee50", False),
+        ("Lee5", "给Lee5看", True),
+        ("王伟", "王伟先生", True),
+        ("12", "12", False),
+    ],
+)
+def test_a_value_is_found_as_a_whole(value: str, text: str, found: bool) -> None:
+    table = pa.table({"name": [value], "note": [text]})
+    rules = HEAD + 'identifiers = ["name"]\n[columns]\nname = { rule = "drop" }\nnote = { rule = "keep" }\n'
+    if found:
+        with pytest.raises(IdentifierSurvives, match="value of name"):
+            made(rules, table)
+    else:
+        assert made(rules, table).num_rows == 1
 
 
 def test_a_column_of_names_is_found() -> None:
@@ -219,6 +245,9 @@ def test_a_rule_file_that_cannot_be_used_is_refused_with_its_line(text: str, mes
         (pa.table({"d": ["a"]}), "'d'"),
         (pa.table([pa.array(["a"]), pa.array(["b"])], names=["c", "c"]), "more than one"),
         (pa.table({"c": [1.5]}), "text or whole numbers"),
+        (pa.table({"c": [["13812345678"]]}), "no rule or scan"),
+        (pa.table({"c": [b"13812345678"]}), "no rule or scan"),
+        (pa.table({"c": [{"a": "13812345678"}]}), "no rule or scan"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused_before_it_is_read(table: pa.Table, message: str) -> None:
@@ -246,7 +275,9 @@ def test_a_value_that_does_not_fit_names_its_batch() -> None:
         made(one('{ rule = "encrypt", key = "people" }'), table, 3)
 
 
-def test_every_rule_is_in_the_readme() -> None:
+def test_the_readme_knows_every_rule_and_its_example_is_one() -> None:
     text = (Path(pipeline.__file__).parent / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    assert set(parse(example).columns) >= {"name", "note"}
     for name in RULES:
         assert f"`{name}`" in text

@@ -130,7 +130,7 @@ def test_empty_and_missing_columns_pass_every_rule(name: str) -> None:
         ("prefix", {"keep": 2}, ["310115", "44"], ["31****", "44"]),
         ("tree", {"file": "icd.csv"}, ["I10", "E11", "I10"], ["I", "E", "I"]),
         ("clip", {"bottom": 0, "top": 10}, [-5, 5, 50], [0, 5, 10]),
-        ("clip", {"top": 1.5}, [1.0, 2.0], [1.0, 1.5]),
+        ("clip", {"top": 1.5}, [1.0, 2.0, float("inf")], [1.0, 1.5, 1.5]),
         ("suppress", {"values": ["a"]}, ["a", "b"], [None, "b"]),
         ("round", {"to": 10}, [5, 15, 24, -5, -15, 26], [0, 20, 20, 0, -20, 30]),
         ("round", {"to": 0.5}, [1.2, 1.3], [1.0, 1.5]),
@@ -140,6 +140,45 @@ def test_empty_and_missing_columns_pass_every_rule(name: str) -> None:
 )
 def test_values(name: str, parameters: dict[str, Any], values: list[Any], expected: list[Any]) -> None:
     assert applied(rule(name, **parameters), pa.array(values)) == expected
+
+
+HOSTILE = [
+    "",
+    " ",
+    "a\0b",
+    "x" * 10_000,
+    "e\u0301",
+    "\u202e反",
+    "１２３",
+    "\x1e",
+    "a\r\nb",
+    "<b>",
+    "\x1b[31m",
+    "𠮷",
+    "-1",
+    "=1+1",
+]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_hostile_text_passes_or_is_refused_by_name(name: str) -> None:
+    parameters, values = SAMPLES[name]
+    if not pa.types.is_string(values.type):
+        return
+    for text in HOSTILE:
+        said, made = "'c'", []
+        try:
+            made = applied(rule(name, **parameters), pa.array([text, None]))
+        except DataError as refused:
+            said = str(refused)
+        assert "'c'" in said
+        assert len(text) < 3 or text not in said
+        assert made in ([], [made[0] if made else None, None])
+
+
+def test_nan_is_never_made_a_bound() -> None:
+    (made,) = applied(rule("clip", bottom=0, top=1), pa.array([float("nan")]))
+    assert made != made  # noqa: PLR0124
 
 
 def test_two_recipients_purposes_or_columns_cannot_join() -> None:
