@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from protocols.desensitise import ff1, models
     from protocols.desensitise.anonymise import Anonymised, k_anonymise
     from protocols.desensitise.hierarchy import Date, Hierarchy, Interval, Prefix, Tree
+    from protocols.desensitise.partitioning import mondrian
     from protocols.desensitise.verification import NotAnonymous
 
 _HOMES = {
@@ -20,9 +21,22 @@ _HOMES = {
     "Prefix": "hierarchy",
     "Tree": "hierarchy",
     "k_anonymise": "anonymise",
+    "mondrian": "partitioning",
 }
 _MODULES = ("ff1", "models")
-__all__ = ["Anonymised", "Date", "Hierarchy", "Interval", "NotAnonymous", "Prefix", "Tree", "ff1", "k_anonymise", "models"]
+__all__ = [
+    "Anonymised",
+    "Date",
+    "Hierarchy",
+    "Interval",
+    "NotAnonymous",
+    "Prefix",
+    "Tree",
+    "ff1",
+    "k_anonymise",
+    "models",
+    "mondrian",
+]
 
 
 def __getattr__(name: str) -> Any:

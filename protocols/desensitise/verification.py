@@ -64,15 +64,21 @@ def verify_labels(before: pd.DataFrame, after: pd.DataFrame, quasi: Sequence[str
         _require(not pairs["value"].duplicated().any(), f"column {name!r} has values with two labels")
 
 
-Members = dict[tuple[Any, ...], list[int]]
+Members = dict[tuple[Any, ...], npt.NDArray[np.intp]]
 
 
 def _rows_by_label(frame: pd.DataFrame, names: list[str]) -> Members:
     """The rows of each class. Labels are compared as text, since numbers and `*` may stand in one column."""
-    plain = pd.DataFrame({at: frame[name].map(str, na_action="ignore").astype(object) for at, name in enumerate(names)})
+    codes, texts = {}, []
+    for at, name in enumerate(names):
+        code, values = pd.factorize(frame[name].astype(object), use_na_sentinel=False)
+        text, different = pd.factorize(np.array([None if _plain(v) is None else str(v) for v in values], dtype=object))
+        codes[at] = text[code]
+        texts.append([*different, None])  # factorize numbers what is missing -1
     found: Members = {}
-    for key, rows in plain.reset_index(drop=True).groupby(list(plain.columns), dropna=False, sort=False).indices.items():
-        found[tuple(_plain(part) for part in (key if isinstance(key, tuple) else (key,)))] = list(rows)
+    for key, rows in pd.DataFrame(codes).groupby(list(codes), sort=False).indices.items():
+        parts = key if isinstance(key, tuple) else (key,)
+        found[tuple(text[part] for text, part in zip(texts, parts, strict=True))] = np.asarray(rows)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from protocols.risk import identifiers, reconstruction
     from protocols.risk.attacks import homogeneity, inference, linkability, linkage
+    from protocols.risk.gating import gates
     from protocols.risk.grading import grade
     from protocols.risk.identifiers import dictionary
     from protocols.risk.measures import RiskReport, measure
@@ -25,6 +26,7 @@ _HOMES = {
     "dictionary": "identifiers",
     "downcoding": "replay",
     "excess": "statistics",
+    "gates": "gating",
     "grade": "grading",
     "holm": "statistics",
     "homogeneity": "attacks",
@@ -48,6 +50,7 @@ __all__ = [
     "dictionary",
     "downcoding",
     "excess",
+    "gates",
     "grade",
     "holm",
     "homogeneity",

@@ -15,6 +15,7 @@ import pandas as pd
 from protocols.errors import ParameterError
 from protocols.primitives.rng import OsRng, Rng
 from protocols.risk.encoding import IntArray, as_frame, encode, group, tally
+from protocols.risk.measures import suppressed_rows
 from protocols.risk.neighbours import is_number, nearest
 from protocols.risk.sampling import choose, draw
 from protocols.risk.statistics import Rate
@@ -204,13 +205,15 @@ def homogeneity(
 
     share: from which part of a class on its value counts as told. harmless: values that may be told ("none", "healthy").
     Control: the same classes with the sensitive values shuffled, which is what a table without any relation would tell.
-    Certain, so any exposed row fails; the control is reported beside it.
+    Certain, so any exposed row fails; the control is reported beside it. Suppressed rows (`*` throughout) are no class.
     """
     if not 0 < share <= 1:
         raise ParameterError("share is a part of a class, above 0 and up to 1")
     if sensitive in quasi:
         raise ParameterError("a sensitive column is no quasi-identifier")
-    table = as_frame(release, [*quasi, sensitive])
+    whole = as_frame(release, [*quasi, sensitive])
+    shown = np.flatnonzero(~suppressed_rows(whole, quasi))
+    table = whole.iloc[shown]
     columns = [encode(table[name], name) for name in quasi]
     classes, first = group([column.codes for column in columns], [column.size for column in columns])
     column = encode(table[sensitive], sensitive)
@@ -222,9 +225,9 @@ def homogeneity(
     return Finding(
         attack="homogeneity",
         verdict="FAIL" if rows else "PASS",
-        message=f"{rows} of {len(table)} rows tell their {sensitive!r}, in {len(np.unique(classes[exposed]))} classes; "
+        message=f"{rows} of {len(whole)} rows tell their {sensitive!r}, in {len(np.unique(classes[exposed]))} classes; "
         f"{int(control.sum())} with values shuffled",
-        exposed=tuple(np.flatnonzero(exposed).tolist()),
+        exposed=tuple(shown[exposed].tolist()),
     )
 
 

@@ -137,7 +137,7 @@ def measure(
         raise ParameterError("at least one quasi-identifier is needed")
     if not 0 < tau < 1:
         raise ParameterError("tau is a chance between 0 and 1")
-    hidden = _suppressed(table, quasi)
+    hidden = suppressed_rows(table, quasi)
     shown = table.loc[~hidden]
     columns = [encode(shown[name], name) for name in quasi]
     inverse, first = group([column.codes for column in columns], [column.size for column in columns])
@@ -159,8 +159,8 @@ def measure(
     )
 
 
-def _suppressed(table: pd.DataFrame, quasi: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Rows with `*` in every quasi-identifier; none if that is all of them, since they are one class then."""
+def suppressed_rows(table: pd.DataFrame, quasi: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return which rows have `*` in every quasi-identifier; none if that is all of them, since they are one class then."""
     hidden = np.ones(len(table), dtype=np.bool_)
     for name in quasi:
         column = table[name]

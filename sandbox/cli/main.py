@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from protocols.errors import Cancelled, ProtocolError
-from sandbox.cli import audit, bench, catalogue, console, demo, desensitise, doctor, grant, init, jobs, policy, product
+from sandbox.cli import audit, bench, catalogue, console, demo, desensitise, doctor, grant, init, jobs, policy, product, risk
 from sandbox.errors import EXIT_DONE, EXIT_OTHER, SandboxError, exit_code
 
 EXIT_USAGE = 2
@@ -54,6 +54,7 @@ app.add_typer(grant.app, name="grant")
 app.command("run")(jobs.run_job)
 app.add_typer(product.app, name="product")
 app.command("desensitise")(desensitise.desensitise_file)
+app.command("risk")(risk.measure_risk)
 app.add_typer(audit.app, name="audit")
 app.command("bench")(bench.run_bench)
 app.command("doctor")(doctor.show_doctor)

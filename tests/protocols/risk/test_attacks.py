@@ -126,6 +126,8 @@ def test_homogeneous_classes_are_found_and_named_to_the_auditor_only() -> None:
     found = risk.homogeneity(frame, ["q"], "ill", rng=DeterministicRng(b"h"))
     assert (found.verdict, found.exposed) == ("FAIL", (0, 1, 2, 3))
     assert "hiv" not in found.message + repr(found)
+    hidden = frame.assign(q=["a"] * 4 + ["*"] * 4, ill=["hiv"] * 8)
+    assert risk.homogeneity(hidden, ["q"], "ill").exposed == (0, 1, 2, 3)
     assert risk.homogeneity(frame, ["q"], "ill", harmless=["hiv"]).verdict == "PASS"
     assert risk.homogeneity(frame, ["q"], "ill", share=0.7).exposed == (0, 1, 2, 3, 4, 6, 7)
 

@@ -1,0 +1,111 @@
+"""`sandbox risk`: how much a table tells about single people."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sandbox.cli import console
+from sandbox.cli.console import JsonOption
+from sandbox.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from protocols.risk import Findings, RiskReport
+    from protocols.risk.grading import Grade
+
+OPEN_K = 11
+
+
+def measure_risk(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV or Parquet file: any table about people.")],
+    *,
+    quasi: Annotated[str, typer.Option("--quasi", help="Columns that an attacker may know: a,b,c.")],
+    sensitive: Annotated[str, typer.Option("--sensitive", help="Columns that an attacker would like to know: c,d.")] = "",
+    population: Annotated[
+        Path | None,
+        typer.Option("--population", help="A table of all people, with the same quasi-identifiers in the same terms."),
+    ] = None,
+    k: Annotated[
+        int, typer.Option("--k", help="The smallest class that is asked for: 11 for open data, 5 for controlled use.")
+    ] = OPEN_K,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a table's re-identification risk, attack it, and judge it.
+
+    Nothing leaves this machine, and no value is printed. A table that fails was still measured: the exit code is 0.
+    """
+    from protocols import risk
+
+    names, secrets = _names(quasi, "--quasi"), _names(sensitive, "--sensitive") if sensitive else []
+    both = [name for name in names if name in secrets]
+    if both:
+        raise UsageError(f"{', '.join(map(repr, both))} is named by --quasi and by --sensitive; a column is one or the other")
+    table = _table(file, [*names, *secrets])
+    people = None if population is None else _table(population, names)
+    report = risk.measure(table, names, secrets, population=people)
+    gates = risk.gates(report, k=k)
+    attacks = risk.Findings(tuple(risk.homogeneity(table, names, name) for name in secrets))
+    grade = risk.grade(report, direct_identifiers=False)
+    if as_json:
+        console.emit(_document(report, gates, attacks, grade))
+    else:
+        _show(report, gates, attacks, grade)
+
+
+def _names(text: str, option: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names) or len(set(names)) != len(names):
+        raise UsageError(f"{option} takes column names with commas between them, each once")
+    return names
+
+
+def _table(file: Path, names: list[str]) -> pd.DataFrame:
+    """Read some columns of a file. Raises SourceError, or UsageError for a column that is not there."""
+    from sandbox.sources import open_source
+    from sandbox.sources.columns import quoted
+
+    source = open_source(file)
+    known = [name for name, _ in source.schema()]
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise UsageError(f"{str(file)!a} has no column {', '.join(map(repr, missing))}; it has: {', '.join(known)}")
+    (found,) = source.query([f"SELECT {', '.join(map(quoted, names))} FROM source"])  # noqa: S608  (quoted names)
+    frame: pd.DataFrame = found.to_pandas()
+    return frame
+
+
+def _document(report: RiskReport, gates: Findings, attacks: Findings, grade: Grade) -> dict[str, Any]:
+    return dataclasses.asdict(report) | {
+        "gates": [_finding(item) for item in gates.items],
+        "attacks": [_finding(item) for item in attacks.items],
+        "grade": dataclasses.asdict(grade),
+        "verdict": _verdict(gates, attacks),
+    }
+
+
+def _finding(item: Any) -> dict[str, Any]:
+    return {"name": item.attack, "verdict": item.verdict, "message": item.message}
+
+
+def _verdict(gates: Findings, attacks: Findings) -> str:
+    items = [*gates.items, *attacks.items]
+    return "FAIL" if any(item.verdict == "FAIL" for item in items) else "PASS"
+
+
+def _show(report: RiskReport, gates: Findings, attacks: Findings, grade: Grade) -> None:
+    frame = report.to_frame()
+    rows = [
+        (name, of, f"{value:.4g}" if isinstance(value, float) else value) for name, of, value in frame.itertuples(index=False)
+    ]
+    console.table(("measure", "of", "value"), rows, right=(2,))
+    console.say()
+    findings = [(item.verdict, item.attack, item.message) for item in (*gates.items, *attacks.items)]
+    console.table(("verdict", "gate or attack", "what was found"), findings)
+    console.say()
+    console.say(f"grade {grade.grade} of 4, if no column names people ({grade.label})")
+    console.say(f"verdict: {_verdict(gates, attacks)}")
