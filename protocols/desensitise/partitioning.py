@@ -114,10 +114,10 @@ class _Cutting:
         """How wide each partition is in each column, as a part of the column; 0 where nothing can be cut any more."""
         self.open &= (tally(self.part, len(self.open), self._table.sizes) >= 2 * self._k)[:, None]
         found = np.zeros(self.open.shape)
-        live = np.flatnonzero(self.open.any(axis=1))
+        is_live = np.asarray(self.open.any(axis=1))
+        live, rows = np.flatnonzero(is_live), np.flatnonzero(is_live[self.part])
         if not len(live):
             return found
-        rows = np.flatnonzero(self.open.any(axis=1)[self.part])
         rows = rows[np.argsort(self.part[rows], kind="stable")]
         starts = np.searchsorted(self.part[rows], live)
         for at, codes in enumerate(self._codes):
