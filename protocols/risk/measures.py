@@ -106,7 +106,7 @@ class RiskReport:
             lines += [("t", f"{name}, ordered distance", part.t_ordered)] if part.t_ordered is not None else []
         for name, share in self.population_uniques.items():
             lines.append(("population uniques", f"estimated, {name}", "no fit" if share is None else share))
-        return pd.DataFrame(lines, columns=["measure", "of", "value"])
+        return pd.DataFrame(lines, columns=["measure", "of", "value"], dtype=object)
 
     def __repr__(self) -> str:
         return f"RiskReport({', '.join(self.quasi)})\n{self.to_frame().to_string(index=False)}"

@@ -96,7 +96,7 @@ class History:
     """
 
     cells: int
-    upper: float | FloatArray = np.inf
+    upper: npt.ArrayLike = np.inf
     constraints: list[Constraint] = field(default_factory=list)
 
     def add(self, constraints: Iterable[Constraint]) -> None:
