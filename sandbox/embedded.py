@@ -19,7 +19,7 @@ from sandbox.model.compute import Compute
 from sandbox.model.federation import Federation
 from sandbox.model.grant import Revocation, SignedGrant, SignedRevocation
 from sandbox.model.plan import Parameters, Plan
-from sandbox.model.policy import Policy
+from sandbox.model.policy import MatchingMode, Policy
 from sandbox.node.computation import OnFrame, compute
 from sandbox.node.gate import publish, write_evidence
 from sandbox.node.granting import request, sign
@@ -174,8 +174,12 @@ class Embedded:
         recipients: Sequence[str] = (),
         key_bits: int = 3072,
         noise: Literal["djn", "subgroup"] = "djn",
+        matching: MatchingMode = "blinded",
     ) -> Plan:
-        """Return the plan of a question. Raises QuestionError with the place in the text."""
+        """Return the plan of a question. Raises QuestionError with the place in the text.
+
+        matching: `keyed` lets the providers share a secret instead of blinding keys; every owner's terms must allow it.
+        """
         return compile_question(
             sql,
             assets=self.manager.assets(),
@@ -185,6 +189,7 @@ class Embedded:
             recipients=tuple(recipients) or (self.workspace.network.operator,),
             rules=rules_for(profile),
             parameters=Parameters(key_bits=key_bits, noise=noise),
+            matching=matching,
             operator=self.workspace.network.operator,
             gate=self.workspace.network.manager,
         )
@@ -192,7 +197,7 @@ class Embedded:
     def explain(self, sql: str, *, purpose: str, **options: Any) -> Explanation:
         """Return a question's plan with its steps, who learns what, its cost and what every owner's terms say of it.
 
-        options: as `compile`: profile, title, recipients, key_bits, noise.
+        options: as `compile`: profile, title, recipients, key_bits, noise, matching.
         """
         plan = self.compile(sql, purpose=purpose, **options)
         return explained(plan, self.manager.judge(plan, self._effective_terms(plan)))

@@ -15,12 +15,12 @@ def disclosure(params: JoinParams) -> Disclosure:
     padded = [f"{provider.name} to {provider.padded_rows}" for provider in params.providers if provider.padded_rows]
     sizes = f"; padded: {', '.join(padded)}" if padded else ""
     return Disclosure(
-        protocol="join/1",
+        protocol=params.protocol,
         adversary="semi-honest parties on authenticated links",
         assumptions=(
             f"{params.gate} (gate) colludes with nobody, and shares no owner with {params.operator} (operator) or a provider",
-            "decisional composite residuosity with short exponents (Paillier, noise "
-            f"{params.noise!r}, {params.key_bits} bits); decisional Diffie-Hellman in ristretto255; SHA-512 as a random oracle",
+            f"decisional composite residuosity with short exponents (Paillier, noise {params.noise!r}, {params.key_bits} bits)",
+            *_matching_assumptions(params),
         ),
         learned=(
             Learned(who="provider", fact="participants", about="who takes part"),
@@ -40,13 +40,7 @@ def disclosure(params: JoinParams) -> Disclosure:
                 about=f"counts and sums of cells with at least {params.min_keys} distinct keys; nothing of smaller ones",
             ),
             *_masked(params),
-            Learned(
-                who="operator + provider",
-                fact="membership",
-                about=f"of the provider's own keys: which other lists hold them and in which unlabelled group, at best up to "
-                f"groups of {params.min_pattern} keys with one pattern; of other keys nothing",
-                visibility="under_collusion",
-            ),
+            *_with_operator(params),
             Learned(
                 who="gate + provider",
                 fact="row_value",
@@ -61,6 +55,35 @@ def disclosure(params: JoinParams) -> Disclosure:
             ),
         ),
     )
+
+
+def _matching_assumptions(params: JoinParams) -> tuple[str, ...]:
+    if params.matching == "blinded":
+        return ("decisional Diffie-Hellman in ristretto255; SHA-512 as a random oracle",)
+    return (
+        f"no provider colludes with {params.operator} (operator) or {params.gate} (gate), and all keep their shared key",
+        "HMAC-SHA-256 as a pseudorandom function",
+    )
+
+
+def _with_operator(params: JoinParams) -> tuple[Learned, ...]:
+    membership = Learned(
+        who="operator + provider",
+        fact="membership",
+        about=f"of the provider's own keys: which other lists hold them and in which unlabelled group, at best up to "
+        f"groups of {params.min_pattern} keys with one pattern"
+        + ("; of other keys nothing" if params.matching == "blinded" else ""),
+        visibility="under_collusion",
+    )
+    if params.matching == "blinded":
+        return (membership,)
+    opened = Learned(
+        who="operator + provider",
+        fact="key",
+        about="every key of every list that can be guessed, with its unlabelled groups: each provider can make all tokens",
+        visibility="under_collusion",
+    )
+    return (membership, opened)
 
 
 def _masked(params: JoinParams) -> tuple[Learned, ...]:

@@ -155,7 +155,7 @@ class Evaluation:
         names = self._params.provider_names
         for index in np.flatnonzero(repeats).tolist():
             raise PeerError(
-                names[index - 1],
+                self._params.last_hop(index),
                 f"delivered list {names[index]}, in which {int(repeats[index])} rows repeat a key and group: "
                 "sent so by its owner, or repeated on the way",
             )

@@ -24,8 +24,8 @@ from protocols.join.messages import (
     SealedLabels,
 )
 from protocols.join.moments import Moments, ProductInbox, ProductMoments
+from protocols.join.own import LABELS_CONTEXT, LabelBook
 from protocols.join.params import JoinParams
-from protocols.join.provider import LABELS_CONTEXT, LabelBook
 from protocols.message import Message
 from protocols.paillier import PrivateKey
 from protocols.party import Mapper, Party, Progress, Step, blame

@@ -29,6 +29,7 @@ class Hellos:
         self._list_rows: dict[str, int] = {}
         self.seal_key = b""
         self.box_key = b""
+        self.provider_box_keys: dict[str, bytes] = {}
         self.public_key: PublicKey | None = None
 
     @property
@@ -65,6 +66,11 @@ class Hellos:
             padded = self._params.providers[self._params.provider(sender)].padded_rows
             if padded and message.rows != padded:
                 raise PeerError(sender, f"its list is not of the {padded} rows that it is to be padded to")
+            if self._params.matching == "keyed":
+                blame(sender, lambda: prf.exchange(_PROBE, message.box_key))
+                self.provider_box_keys[sender] = message.box_key
+            elif message.box_key:
+                raise PeerError(sender, "sent a key for a shared secret where keys are matched blinded")
             self.announce(message.rows, sender)
         elif isinstance(message, OperatorHello):
             blame(sender, lambda: _check_point(message.seal_key))

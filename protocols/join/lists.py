@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from protocols.errors import ParameterError, PeerError
 from protocols.join.layout import Pack
-from protocols.join.messages import ListChunk
+from protocols.join.messages import PLACE_BYTES, TOKEN_BYTES, KeyedChunk, ListChunk
+from protocols.join.params import Matching
 from protocols.paillier import EncryptedArray, PublicKey
 from protocols.paillier.layout import Packed
 from protocols.party import Mapper, Scratch
@@ -19,13 +20,17 @@ from protocols.psi.sealing import SEALED_BYTES
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
+Chunk = ListChunk | KeyedChunk
 
 COPIED_ROWS = 512
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SealedList:
-    """A whole list as received: points and tags (n, 64), ciphertexts (n, width), in scratch space."""
+    """A whole list as received, in scratch space: points and tags (n, 64), sealed, and ciphertexts (n, width).
+
+    Keyed matching: tokens (n, 32) in place of points, places in the table of tags (n, 4) in place of tags.
+    """
 
     points: Bytes
     tags: Bytes
@@ -57,9 +62,10 @@ class ListCollector:
     size its owner has told everyone, never on the word of one chunk.
     """
 
-    def __init__(self, scratch: Scratch) -> None:
+    def __init__(self, scratch: Scratch, matching: Matching = "blinded") -> None:
         self._scratch = scratch
-        self._early: list[tuple[str, ListChunk]] = []
+        self._widths = (SEALED_BYTES, SEALED_BYTES) if matching == "blinded" else (TOKEN_BYTES, PLACE_BYTES)
+        self._early: list[tuple[str, Chunk]] = []
         self._list: SealedList | None = None
         self._rows: int | None = None
         self._filled = 0
@@ -84,8 +90,8 @@ class ListCollector:
         """
         try:
             self._list = SealedList(
-                points=self._scratch(rows, SEALED_BYTES),
-                tags=self._scratch(rows, SEALED_BYTES),
+                points=self._scratch(rows, self._widths[0]),
+                tags=self._scratch(rows, self._widths[1]),
                 ciphertexts=self._scratch(rows, width),
                 scratch=self._scratch,
             )
@@ -96,7 +102,7 @@ class ListCollector:
         for sender, chunk in early:
             self.add(sender, chunk)
 
-    def add(self, sender: str, chunk: ListChunk) -> None:
+    def add(self, sender: str, chunk: Chunk) -> None:
         """Take the next chunk. Raises PeerError naming the sender for one that does not continue the list."""
         if self._rows is None:
             self._early.append((sender, chunk))
@@ -109,14 +115,15 @@ class ListCollector:
             )
         if chunk.first != self._filled:
             raise PeerError(sender, f"sent rows of list {chunk.owner} that do not continue it")
-        if chunk.ciphertexts.shape[1] != self._list.ciphertexts.shape[1]:
+        points, tags, ciphertexts = chunk.columns
+        if ciphertexts.shape[1] != self._list.ciphertexts.shape[1]:
             raise PeerError(sender, f"sent list {chunk.owner} with ciphertexts of the wrong width")
-        end = chunk.first + len(chunk.points)
+        end = chunk.first + len(points)
         if end == chunk.first and chunk.total:
             raise PeerError(sender, f"sent an empty chunk of list {chunk.owner}")
-        self._list.points[chunk.first : end] = chunk.points
-        self._list.tags[chunk.first : end] = chunk.tags
-        self._list.ciphertexts[chunk.first : end] = chunk.ciphertexts
+        self._list.points[chunk.first : end] = points
+        self._list.tags[chunk.first : end] = tags
+        self._list.ciphertexts[chunk.first : end] = ciphertexts
         self._scratch.release()
         self._filled = end
         self._chunks += 1

@@ -15,14 +15,21 @@ from protocols.psi.sealing import SEALED_BYTES
 
 Bytes = npt.NDArray[np.uint8]
 
+TOKEN_BYTES = 32
+PLACE_BYTES = 4
+
 
 @register(tag="join/1/provider-hello")
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderHello(Message):
-    """Provider -> everyone: the parameters that I run with, and how many rows my list has (revealed)."""
+    """Provider -> everyone: the parameters that I run with, and how many rows my list has (revealed).
+
+    box_key: keyed matching, the X25519 key to which the providers' shared key is sealed for me; empty elsewhere.
+    """
 
     params: bytes
     rows: int
+    box_key: bytes = b""
 
     def validate(self) -> None:
         """Refuse a row count that no list has."""
@@ -66,10 +73,54 @@ class ListChunk(Message):
     tags: Bytes = column("uint8", SEALED_BYTES)
     ciphertexts: Bytes = column("uint8", 0)
 
+    @property
+    def columns(self) -> tuple[Bytes, Bytes, Bytes]:
+        """What stands for keys, for tags and for values, in this order."""
+        return self.points, self.tags, self.ciphertexts
+
     def validate(self) -> None:
         """Refuse a chunk that reaches beyond its list."""
-        if not 0 <= self.first <= self.total - len(self.points):
-            raise ParameterError(f"a chunk of {len(self.points)} rows at {self.first} does not fit a list of {self.total}")
+        check_place(self.first, self.total, len(self.points))
+
+
+@register(tag="keyed-join/1/list-chunk")
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class KeyedChunk(Message):
+    """Provider -> operator, keyed matching: rows of my list `owner`, in the order of their tokens.
+
+    tokens: (n, 32), HMAC of the key under a secret that only providers share. places: (n, 4), little-endian u32, where each
+    row's tag stands in my table. ciphertexts, first, total: as in `ListChunk`.
+    """
+
+    owner: str
+    first: int
+    total: int
+    tokens: Bytes = column("uint8", TOKEN_BYTES)
+    places: Bytes = column("uint8", PLACE_BYTES)
+    ciphertexts: Bytes = column("uint8", 0)
+
+    @property
+    def columns(self) -> tuple[Bytes, Bytes, Bytes]:
+        """What stands for keys, for tags and for values, in this order."""
+        return self.tokens, self.places, self.ciphertexts
+
+    def validate(self) -> None:
+        """Refuse a chunk that reaches beyond its list."""
+        check_place(self.first, self.total, len(self.tokens))
+
+
+def check_place(first: int, total: int, rows: int) -> None:
+    """Refuse a chunk that reaches beyond its list."""
+    if not 0 <= first <= total - rows:
+        raise ParameterError(f"a chunk of {rows} rows at {first} does not fit a list of {total}")
+
+
+@register(tag="keyed-join/1/shared-key")
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SharedKey(Message):
+    """First provider -> every other provider, keyed matching: the key of this session's tokens, sealed to the recipient."""
+
+    box: bytes
 
 
 @register(tag="join/1/tag-table")

@@ -17,7 +17,7 @@ from protocols.join.evaluation import Evaluation
 from protocols.join.hello import Hello, Hellos
 from protocols.join.layout import Pack, packs
 from protocols.join.lists import ListCollector, SealedList, check_ciphertexts, chunk_starts, ciphertext_width
-from protocols.join.messages import GateHello, ListChunk, OperatorHello, ProviderHello, TagTable
+from protocols.join.messages import GateHello, KeyedChunk, ListChunk, OperatorHello, ProviderHello, TagTable
 from protocols.join.params import MAX_MULTIPLICITY, JoinParams
 from protocols.join.partitions import RUN_ROWS, PartitionedLists, partition_count
 from protocols.message import Message
@@ -46,8 +46,14 @@ class JoinOperator(Party):
     """Operator O of the encrypted join. Holds no key that decrypts a value; sees blinded keys, unlabelled tags, counts."""
 
     ROUNDS: ClassVar[Mapping[str, Mapping[type[Message], str]]] = {
-        "hello": {ProviderHello: "on_hello", GateHello: "on_hello", TagTable: "on_tag_table", ListChunk: "on_list_chunk"},
-        "lists": {TagTable: "on_tag_table", ListChunk: "on_list_chunk"},
+        "hello": {
+            ProviderHello: "on_hello",
+            GateHello: "on_hello",
+            TagTable: "on_tag_table",
+            ListChunk: "on_list_chunk",
+            KeyedChunk: "on_list_chunk",
+        },
+        "lists": {TagTable: "on_tag_table", ListChunk: "on_list_chunk", KeyedChunk: "on_list_chunk"},
     }
 
     def __init__(
@@ -71,7 +77,7 @@ class JoinOperator(Party):
         self._rng = rng or OsRng()
         self._mapper, self._workers, self._scratch = mapper, workers, scratch
         self._hellos = Hellos(params, name, allow_insecure_key=allow_insecure_key)
-        self._lists = {owner: ListCollector(scratch) for owner in params.provider_names}
+        self._lists = {owner: ListCollector(scratch, params.matching) for owner in params.provider_names}
         self._tags: dict[str, TagTable] = {}
         self._seal_key, self._seal_secret = generate_seal_keypair(self._rng)
 
@@ -110,12 +116,14 @@ class JoinOperator(Party):
         self._tags[sender] = message
         return self._finish_if_ready()
 
-    def on_list_chunk(self, sender: str, message: ListChunk) -> Step:
-        """Take rows of a list from the last provider of its way."""
+    def on_list_chunk(self, sender: str, message: ListChunk | KeyedChunk) -> Step:
+        """Take rows of a list from the last provider of its way; with keyed matching, from its owner."""
         if message.owner not in self._lists:
             raise PeerError(sender, f"sent rows of list {message.owner}, which is no provider")
-        owner = self._params.provider(message.owner)
-        if sender != self._params.provider_names[owner - 1]:
+        expected = ListChunk if self._params.matching == "blinded" else KeyedChunk
+        if not isinstance(message, expected):
+            raise PeerError(sender, f"sent {type(message).__name__} where keys are matched {self._params.matching}")
+        if sender != self._params.last_hop(self._params.provider(message.owner)):
             raise PeerError(sender, f"sent rows of list {message.owner} to {self.name}, out of the ring's order")
         self._lists[message.owner].add(sender, message)
         return self._finish_if_ready()
@@ -154,20 +162,26 @@ class JoinOperator(Party):
 
     def _open(self, index: int, whole: SealedList, partitions: PartitionedLists) -> SealedList:
         """Open a list into partitions, check its ciphertexts, and return it without what is not needed any more."""
-        owner, last_hop = self._params.provider_names[index], self._params.provider_names[index - 1]
+        owner, last_hop = self._params.provider_names[index], self._params.last_hop(index)
         tags = TagLookup(owner, self._tags[owner])
         check = functools.partial(check_ciphertexts, self._gate_key(), self._layout(index))
         for first, end in chunk_starts(len(whole), RUN_ROWS):
             self.progress.advance(opening_step(self.name, owner), first, len(whole))
             span = slice(first, end)
-            points = blame(last_hop, lambda span=span: open_sealed(whole.points[span], self._seal_secret, mapper=self._mapper))  # type: ignore[misc]
-            opened = blame(last_hop, lambda span=span: open_sealed(whole.tags[span], self._seal_secret, mapper=self._mapper))  # type: ignore[misc]
-            groups, multiplicities = blame(last_hop, lambda opened=opened: tags.find(opened))  # type: ignore[misc]
+            points, places = blame(last_hop, lambda span=span: self._opened(whole, span, tags))  # type: ignore[misc]
+            groups, multiplicities = tags.groups[places], tags.multiplicities[places]
             parts = (whole.ciphertexts[at : min(at + CHECKED_ROWS, end)] for at in range(first, end, CHECKED_ROWS))
             blame(last_hop, lambda parts=parts: collections.deque(self._workers(check, parts), maxlen=0))  # type: ignore[misc]
             partitions.add(index, points, groups, multiplicities)
         self.progress.advance(opening_step(self.name, owner), len(whole), len(whole))
         return whole.without_seals()
+
+    def _opened(self, whole: SealedList, span: slice, tags: TagLookup) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        """Return opened points, or tokens, of some rows, (n, 32), and where their tags stand in the table, (n,)."""
+        if self._params.matching == "keyed":
+            return whole.points[span].copy(), tags.check(whole.tags[span].copy().view("<u4").reshape(-1).astype(np.int64))
+        points = open_sealed(whole.points[span], self._seal_secret, mapper=self._mapper)
+        return points, tags.find(open_sealed(whole.tags[span], self._seal_secret, mapper=self._mapper))
 
     def _layout(self, owner: int) -> tuple[Pack, ...]:
         return packs(self._params, owner, self._hellos.list_rows, self._gate_key().n.bit_length() - 1)
@@ -179,27 +193,33 @@ class JoinOperator(Party):
 
 
 class TagLookup:
-    """Finds opened tags in a provider's table."""
+    """Finds opened tags in a provider's table. groups, multiplicities: what each entry stands for."""
 
     def __init__(self, owner: str, table: TagTable) -> None:
         """Raises PeerError, naming the owner, for a table that repeats a tag."""
         self._owner = owner
-        names, self._places = np.unique(_opaque(table.points), return_index=True)
-        if len(names) < len(table.points):
-            raise PeerError(owner, f"{len(table.points) - len(names)} entries of its table of tags repeat one")
-        self._names, self._table = names, table
+        self._names, self._places = np.unique(_opaque(table.points), return_index=True)
+        if len(self._names) < len(table.points):
+            raise PeerError(owner, f"{len(table.points) - len(self._names)} entries of its table of tags repeat one")
+        self.groups, self.multiplicities = table.groups, table.multiplicities
 
-    def find(self, tags: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-        """Return groups and multiplicities of (n, 32) opened tags, (n,) each. Raises ParameterError for an unknown tag."""
+    def find(self, tags: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+        """Return where (n, 32) opened tags stand: (n,). Raises ParameterError for an unknown tag."""
         if not len(tags):
-            return self._table.groups[:0], self._table.multiplicities[:0]
+            return np.zeros(0, dtype=np.int64)
         sought = _opaque(tags)
         at = np.minimum(np.searchsorted(self._names, sought), max(0, len(self._names) - 1))
         unknown = len(sought) if not len(self._names) else int((self._names[at] != sought).sum())
         if unknown:
             raise ParameterError(f"delivered {unknown} rows of list {self._owner} with unknown tags")
-        places = self._places[at]
-        return self._table.groups[places], self._table.multiplicities[places]
+        return self._places[at].astype(np.int64)
+
+    def check(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return places in the table as they came. Raises ParameterError for one beyond it."""
+        unknown = int((places >= len(self.groups)).sum())
+        if unknown:
+            raise ParameterError(f"delivered {unknown} rows of list {self._owner} with unknown tags")
+        return places
 
 
 def opening_step(operator: str, owner: str) -> str:

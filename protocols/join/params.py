@@ -16,6 +16,7 @@ MAX_MULTIPLICITY = 1 << MULTIPLICITY_BITS
 MAX_WEIGHT = 1 << 31
 MAX_LIST_ROWS = 10**8
 Noise = Literal["djn", "subgroup"]
+Matching = Literal["blinded", "keyed"]
 
 
 class MeasureSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +74,7 @@ class JoinParams(msgspec.Struct, frozen=True, kw_only=True):
     plan: digest of the question being answered. providers: 2 to 4, in ring order. key_bits, noise: of the gate's Paillier
     key. min_keys: distinct keys behind a cell that the gate may decrypt. min_pattern: keys that share a per-key pattern.
     min_list: rows of a list. chunk_rows: rows of one frame. products: sums of products of two providers' measures.
+    matching: `blinded`, or `keyed`, where providers share a key that operator and gate never see.
     """
 
     plan: str
@@ -88,6 +90,7 @@ class JoinParams(msgspec.Struct, frozen=True, kw_only=True):
     min_list: int
     chunk_rows: int = 2048
     products: tuple[ProductSpec, ...] = ()
+    matching: Matching = "blinded"
 
     def __post_init__(self) -> None:
         names = [*self.provider_names, self.operator, self.gate]
@@ -144,6 +147,15 @@ class JoinParams(msgspec.Struct, frozen=True, kw_only=True):
         fields = {name: getattr(self, name) for name in self.__struct_fields__ if name != "key_domain"}
         head = b"public-data-sandbox/join/1/params" + self.key_domain.digest()
         return hashlib.sha256(head + msgspec.json.encode(fields, order="sorted")).digest()
+
+    @property
+    def protocol(self) -> str:
+        """The protocol's name and version, by its way of matching."""
+        return "join/1" if self.matching == "blinded" else "keyed-join/1"
+
+    def last_hop(self, owner: int) -> str:
+        """Return who hands list `owner` to the operator: the last provider of its way, or with keyed matching its owner."""
+        return self.provider_names[owner - 1 if self.matching == "blinded" else owner]
 
     def next_hop(self, owner: int, holder: int) -> str:
         """Return where list `owner` goes after provider `holder`: the next one in the ring, or the operator at its end."""

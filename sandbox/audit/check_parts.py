@@ -16,10 +16,10 @@ def parts(case: Case) -> str:
     if plan.federation is None:
         if absent or any(item.transcript.survivors for item in case.bundle.transcripts):
             raise AuditError("a join has no parts that could be missing", place=CARD)
-        if plan.protocol != "join/1":
+        if not plan.joins:
             raise AuditError("the plan adds up parts, and names no federated table", place="plan")
         return "a join: every provider takes part"
-    if plan.protocol != "aggregation/1" or tuple(item.asset for item in plan.inputs) != plan.federation.parts:
+    if plan.joins or tuple(item.asset for item in plan.inputs) != plan.federation.parts:
         raise AuditError("the plan's inputs are not the parts of its federated table", place="plan")
     _check_absent(plan, absent)
     counted = tuple(item.provider for item in plan.inputs if item.provider not in left_out(absent))

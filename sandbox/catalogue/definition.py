@@ -18,6 +18,7 @@ from sandbox.model.source import KINDS, SourceSpec
 
 Schema = Sequence[tuple[str, ColumnType]]
 
+MAX_PADDED_ROWS = 10**8
 MAX_IDENTIFIER = 64
 MAX_COLUMN_NAME = 128
 MAX_TITLE = 200
@@ -41,6 +42,7 @@ class TableDefinition:
     key: tuple[str, ...]
     key_domain: str | KeyDomain | None = None
     unique: bool = False
+    padded_rows: int = 0
     bounds: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     codes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     scales: Mapping[str, int] = field(default_factory=dict)
@@ -75,6 +77,7 @@ def table(
     key: str | Sequence[str],
     key_domain: str | KeyDomain | None = None,
     unique: bool = False,
+    padded_rows: int = 0,
     bounds: Mapping[str, tuple[Any, Any]] | None = None,
     codes: Mapping[str, Sequence[Any]] | None = None,
     scales: Mapping[str, int] | None = None,
@@ -92,7 +95,8 @@ def table(
     data: a pandas frame, an Arrow table, or the path of a CSV, Parquet or DuckDB file (`table` names the table in it).
     key: the column or columns of the join key. key_domain: what the keys mean, for two tables to be joined: a name, or a
     KeyDomain (which may trim, fold case, apply NFKC); by default named after the key columns, compared exactly.
-    unique: no key repeats. bounds: {column: (lowest, highest)}, inclusive: the column is a measure.
+    unique: no key repeats. padded_rows: what others see as the size of every list that is joined from this table; dummy
+    rows fill it up. bounds: {column: (lowest, highest)}, inclusive: the column is a measure.
     codes: {column: all its values}: the column is a quasi-identifier, to group and filter by.
     scales: {column: scale}; value -> integer round(value · scale); by default 1, 10^4 or a power of two, see the README.
     clip: True or column names: values beyond the bounds are moved to them instead of refusing the job.
@@ -116,6 +120,8 @@ def table(
         raise UsageError(f"clip names {shown(name)}, which has no bounds; declare them in bounds")
     for name in sorted(set(scales or {}) - set(bounds)):
         raise UsageError(f"scales names {shown(name)}, which has no bounds; declare them in bounds")
+    if not isinstance(padded_rows, int) or not 0 <= padded_rows <= MAX_PADDED_ROWS:
+        raise UsageError(f"padded_rows is 0, for no padding, or a number of rows up to {MAX_PADDED_ROWS}")
     _check_choices("roles", roles or {}, get_args(Role))
     _check_choices("grades", grades or {}, get_args(Grade))
     _check_choices("types", types or {}, get_args(ColumnType))
@@ -129,6 +135,7 @@ def table(
         key=names,
         key_domain=key_domain,
         unique=bool(unique),
+        padded_rows=padded_rows,
         bounds=bounds,
         codes={name: tuple(values) for name, values in (codes or {}).items()},
         scales=dict(scales or {}),
@@ -166,6 +173,7 @@ def declare(
         key=definition.key,
         key_domain=domain,
         unique=definition.unique,
+        padded_rows=definition.padded_rows,
         lifecycle=lifecycle,
         title=definition.title,
     )

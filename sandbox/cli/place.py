@@ -81,4 +81,5 @@ def explain(network: Embedded, job: Job) -> Explanation:
         recipients=job.recipients,
         key_bits=job.parameters.key_bits,
         noise=job.parameters.noise,
+        matching=job.parameters.matching,
     )

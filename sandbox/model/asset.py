@@ -46,7 +46,7 @@ class Asset(Document, frozen=True, kw_only=True):
     """A table of one provider. `name` is `provider.table`; version counts changes of the declaration.
 
     key: the columns of the join key, in the key domain's order. unique: the provider declares that no key repeats
-    (checked when a job runs).
+    (checked when a job runs). padded_rows: joined lists are filled up with dummy rows to this size, which alone shows; 0: not.
     """
 
     provider: str
@@ -56,6 +56,7 @@ class Asset(Document, frozen=True, kw_only=True):
     key: tuple[str, ...]
     key_domain: KeyDomain
     unique: bool = False
+    padded_rows: int = 0
     lifecycle: Lifecycle = "published"
     title: str = ""
 

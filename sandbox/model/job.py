@@ -11,7 +11,7 @@ import msgspec
 from sandbox.errors import DocumentError
 from sandbox.model.canonical import Document
 from sandbox.model.party import check_name
-from sandbox.model.policy import check_names
+from sandbox.model.policy import MatchingMode, check_names
 
 MAX_JOB_CHARACTERS = 1 << 18
 KEY_BITS = (2048, 3072, 4096)
@@ -19,10 +19,11 @@ MAX_TITLE = 200
 
 
 class JobParameters(Document, frozen=True, kw_only=True):
-    """Cryptographic parameters of a job: the gate's Paillier key and its noise."""
+    """Cryptographic parameters of a job: the gate's Paillier key and its noise, and how keys are matched."""
 
     key_bits: int = 3072
     noise: OneOf["djn", "subgroup"] = "djn"
+    matching: MatchingMode = "blinded"
 
     def __post_init__(self) -> None:
         if self.key_bits not in KEY_BITS:

@@ -11,6 +11,7 @@ from sandbox.model.expression import AggregateRef, ColumnType, Expression, Group
 from sandbox.model.federation import Federation
 from sandbox.model.privacy import NoiseRules
 
+Protocol = OneOf["join/1", "keyed-join/1", "aggregation/1"]
 Use = OneOf["join_key", "group", "filter", "count", "sum", "mean", "variance", "moments", "train", "desensitise"]
 PairFunction = OneOf["covar_samp", "covar_pop", "corr", "regr_slope", "regr_intercept", "regr_r2"]
 Function = (
@@ -51,7 +52,8 @@ class PlanInput(Document, frozen=True, kw_only=True):
     """One provider's part: which rows, which groups, which measures.
 
     carries: this provider's encrypted rows carry COUNT(*) (exactly one input does). opens_multiplicity: the operator learns
-    how many rows each blinded key stands for here, since another provider's aggregates are weighted by it.
+    how many rows each blinded key stands for here, since another provider's aggregates are weighted by it. padded_rows: the
+    size that others see of its list, 0 for the true one.
     """
 
     provider: str
@@ -66,6 +68,7 @@ class PlanInput(Document, frozen=True, kw_only=True):
     measures: tuple[Measure, ...]
     carries: bool
     opens_multiplicity: bool
+    padded_rows: int = 0
 
 
 class Group(Document, frozen=True, kw_only=True):
@@ -151,8 +154,9 @@ class Parameters(Document, frozen=True, kw_only=True):
 class Plan(Document, frozen=True, kw_only=True):
     """A question, ready to be judged, approved and run. Its digest is what grants sign.
 
-    protocol: `join/1`, an encrypted join of the inputs over their keys, or `aggregation/1`, secure aggregation over the parts
-    of a federated table: then the inputs are its parts, all computing the same, and the aggregates' input 0 stands for each.
+    protocol: `join/1`, an encrypted join of the inputs over their keys, blinded, or `keyed-join/1`, the same over keys under a
+    secret that the providers share; or `aggregation/1`, secure aggregation over the parts of a federated table: then the inputs
+    are its parts, all computing the same, and the aggregates' input 0 stands for each.
     """
 
     version: OneOf[1]
@@ -160,7 +164,7 @@ class Plan(Document, frozen=True, kw_only=True):
     purpose: str
     recipients: tuple[str, ...]
     sql: str
-    protocol: OneOf["join/1", "aggregation/1"]
+    protocol: Protocol
     key_domain: KeyDomain
     inputs: tuple[PlanInput, ...]
     groups: tuple[Group, ...]
@@ -176,6 +180,11 @@ class Plan(Document, frozen=True, kw_only=True):
     operator: str
     gate: str
     federation: Federation | None = None
+
+    @property
+    def joins(self) -> bool:
+        """Whether the inputs are joined, in whatever way keys are matched."""
+        return self.protocol != "aggregation/1"
 
     def digest(self) -> str:
         """Return `sha256:<hex>` over the plan's canonical bytes."""

@@ -43,7 +43,7 @@ def compute(
     The cells are for the gate's checks alone. timeout_s: how long silence is waited out where the protocol can go on
     without a party. Raises what the roles and sources raise, Cancelled, AuditError.
     """
-    if task.plan.protocol == "join/1":
+    if task.plan.joins:
         gather: _Gather = joined.gather
         play: _Play = functools.partial(joined.play, allow_insecure_key=allow_insecure_key)
     else:

@@ -203,12 +203,13 @@ class ProviderNode:
         scratch: Scratch,
         progress: Progress,
         allow_insecure_key: bool,
-    ) -> join.JoinProvider:
+    ) -> join.JoinProvider | join.KeyedProvider:
         """Return this provider's end of the join."""
         local = contribution.local
         if not isinstance(local, LocalRows):
             raise MisuseError(f"{self.name} has totals of a federated table, which take no part in a join")
-        return join.JoinProvider(
+        kind = join.JoinProvider if params.matching == "blinded" else join.KeyedProvider
+        return kind(
             self.name,
             params,
             local.rows,

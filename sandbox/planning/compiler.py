@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from sqlglot import exp
 
@@ -11,7 +12,20 @@ from sandbox.model.asset import Asset
 from sandbox.model.canonical import digest
 from sandbox.model.expression import AggregateRef, ColumnRef, Expression, GroupRef, IsNull
 from sandbox.model.federation import Federation
-from sandbox.model.plan import ColumnUse, GateRules, LocalGroup, Measure, Order, Parameters, Plan, PlanInput, SelectItem, Use
+from sandbox.model.plan import (
+    ColumnUse,
+    GateRules,
+    LocalGroup,
+    Measure,
+    Order,
+    Parameters,
+    Plan,
+    PlanInput,
+    Protocol,
+    SelectItem,
+    Use,
+)
+from sandbox.model.policy import MatchingMode
 from sandbox.planning.aggregates import FUNCTION_NAMES, Cells, is_aggregate
 from sandbox.planning.expressions import MAX_INTEGER, Reader, Typed
 from sandbox.planning.federated import federated_scope, find_federated, part_dropped, part_inputs, part_uses, with_domains
@@ -35,6 +49,7 @@ def compile_question(
     recipients: Sequence[str],
     rules: GateRules,
     parameters: Parameters,
+    matching: MatchingMode = "blinded",
     operator: str,
     gate: str,
 ) -> Plan:
@@ -64,7 +79,7 @@ def compile_question(
         purpose=purpose,
         recipients=tuple(recipients),
         sql=sql,
-        protocol="join/1" if table is None else "aggregation/1",
+        protocol=_protocol(matching, is_federated=table is not None),
         key_domain=scope.tables[0].asset.key_domain,
         inputs=inputs,
         groups=groups,
@@ -306,6 +321,7 @@ def _inputs(
             alias=scope.tables[index].alias,
             key=asset.key,
             unique=asset.unique,
+            padded_rows=asset.padded_rows,
             filters=tuple(filters[index]),
             groups=tuple(groups[index]),
             measures=measures[index],
@@ -314,6 +330,16 @@ def _inputs(
         )
         for index, asset in enumerate(assets)
     )
+
+
+def _protocol(matching: MatchingMode, *, is_federated: bool) -> Protocol:
+    if matching not in get_args(MatchingMode):
+        raise UsageError(f"keys are matched {' or '.join(get_args(MatchingMode))}; {matching!a} is no way of matching")
+    if not is_federated:
+        return "join/1" if matching == "blinded" else "keyed-join/1"
+    if matching != "blinded":
+        raise UsageError("a federated table has no keys to match: leave the parameter `matching` out")
+    return "aggregation/1"
 
 
 def _carrier(unique: list[bool], measured: list[bool]) -> int:

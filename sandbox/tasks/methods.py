@@ -8,7 +8,7 @@ from sandbox.model.plan import Plan
 from sandbox.tasks import adding, joining
 from sandbox.tasks.method import Method
 
-METHODS: Mapping[str, Method] = {"join/1": joining.METHOD, "aggregation/1": adding.METHOD}
+METHODS: Mapping[str, Method] = {"join/1": joining.METHOD, "keyed-join/1": joining.METHOD, "aggregation/1": adding.METHOD}
 
 
 def method_of(plan: Plan) -> Method:

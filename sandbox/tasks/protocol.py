@@ -34,6 +34,7 @@ def join_params(plan: Plan, gate_key: str) -> join.JoinParams:
                 carries=entry.carries,
                 opens_multiplicity=entry.opens_multiplicity,
                 measures=tuple(_measure_spec(plan, (index, number), judged) for number in range(len(entry.measures))),
+                padded_rows=entry.padded_rows,
             )
             for index, entry in enumerate(plan.inputs)
         ),
@@ -46,6 +47,7 @@ def join_params(plan: Plan, gate_key: str) -> join.JoinParams:
         min_keys=rules.min_keys,
         min_pattern=rules.min_pattern,
         min_list=rules.min_list,
+        matching="keyed" if plan.protocol == "keyed-join/1" else "blinded",
     )
 
 

@@ -90,19 +90,21 @@ def join_roles_of(
     common: dict[str, Any] = {"allow_insecure_key": True}
     if seed is not None:
         common["rng"] = DeterministicRng(seed)
-    roles: dict[str, Any] = {name: join.JoinProvider(name, params, own, **common) for name, own in rows.items()}
+    provider = join.JoinProvider if params.matching == "blinded" else join.KeyedProvider
+    roles: dict[str, Any] = {name: provider(name, params, own, **common) for name, own in rows.items()}
     roles[params.operator] = join.JoinOperator(params.operator, params, **common)
     roles[params.gate] = join.JoinGate(params.gate, params, key or insecure_key(), **common)
     return roles
 
 
-def join_roles() -> dict[str, Party]:
+def join_roles(matching: str = "blinded") -> dict[str, Party]:
     """Two providers with a dozen keys, one measure."""
     params = join_params(
         (
             provider_spec("left", carries=True, opens_multiplicity=False, measures=(MEASURE,)),
             provider_spec("right"),
-        )
+        ),
+        matching=matching,
     )
     return join_roles_of(
         params,
@@ -203,6 +205,7 @@ def small_sum() -> dict[str, Party]:
 FAMILIES: dict[str, Callable[[], dict[str, Party]]] = {
     "aggregation": small_sum,
     "join": join_roles,
+    "join-keyed": lambda: join_roles("keyed"),
     "join-products": product_roles,
     "psi-rows": lambda: intersecting_roles("rows", ("left", "right")),
     "psi-count": lambda: intersecting_roles("count", ("left",)),

@@ -24,13 +24,14 @@ BY_DESIGN = frozenset(
     }
 )
 UNDER_COLLUSION = BY_DESIGN | {"membership", "row_value"}
+KEYED = "keyed-join/1"
 
 
 def check(case: Case) -> tuple[Finding, ...]:
     """Yield one finding per fact that somebody learns; an unknown node, fact or visibility is denied.
 
-    Nobody learns a key, a row's value or membership by design. That colluders may, is the protocol's stated assumption;
-    a key is refused even then, since that is what separates blinded from keyed matching.
+    Nobody learns a key, a row's value or membership by design. That colluders may, is the protocol's stated assumption; a
+    key is refused even then, except with keyed matching, which `matching_mode` asks every owner's terms about.
     """
     disclosure = case.history.disclosure
     if disclosure is None:
@@ -38,16 +39,17 @@ def check(case: Case) -> tuple[Finding, ...]:
     if disclosure.protocol != case.plan.protocol or not disclosure.learned:
         message = f"the disclosure is that of {disclosure.protocol}, or empty; the plan runs {case.plan.protocol}"
         return (finding(NAME, passes=False, subject="plan", message=message),)
-    return tuple(_judge(item) for item in disclosure.learned)
+    colluders = UNDER_COLLUSION | {"key"} if case.plan.protocol == KEYED else UNDER_COLLUSION
+    return tuple(_judge(item, colluders) for item in disclosure.learned)
 
 
-def _judge(item: Learned) -> Finding:
+def _judge(item: Learned, colluders: frozenset[str]) -> Finding:
     nodes = item.who.split(" + ")
     how = {"by_design": "by design", "under_collusion": "if they collude"}.get(item.visibility)
     if how is None or not NODES.issuperset(nodes):
         message = f"{item.who} ({item.visibility}) is nobody that terms know: {item.about}"
         return finding(NAME, passes=False, subject=item.who, message=message)
-    permitted = BY_DESIGN if item.visibility == "by_design" else UNDER_COLLUSION
+    permitted = BY_DESIGN if item.visibility == "by_design" else colluders
     if item.fact not in permitted:
         message = f"{item.who} would learn {item.fact} {how} ({item.about}); no terms allow that"
         return finding(NAME, passes=False, subject=item.who, message=message)

@@ -7,7 +7,7 @@ from sandbox.model.policy import MatchingMode, Policy
 from sandbox.policy.case import Case, Constraint, each_term, finding, listed
 
 NAME = "matching_mode"
-MODES: dict[str, MatchingMode] = {"join/1": "blinded"}
+MODES: dict[str, MatchingMode] = {"join/1": "blinded", "keyed-join/1": "keyed"}
 WITHOUT_MATCHING = frozenset({"aggregation/1"})
 
 

@@ -15,7 +15,7 @@ def check(case: Case) -> tuple[Finding, ...]:
 
     def judge(policy: Policy) -> Finding:
         if federation is None:
-            if case.plan.protocol == "join/1":
+            if case.plan.joins:
                 message = f"{policy.asset} is joined, not added up with other parts"
                 return finding(NAME, passes=True, subject=policy.asset, message=message)
             message = f"the plan adds up {policy.asset} and names no federated table that says with how many parts"

@@ -81,6 +81,7 @@ OTHER_PARAMS: dict[str, join.JoinParams] = {
     "min_pattern": join_params(SPECS, min_pattern=2),
     "min_list": join_params(SPECS, min_list=2),
     "chunk_rows": join_params(SPECS, chunk_rows=6),
+    "matching": join_params(SPECS, matching="keyed"),
     "products": with_product(),
     "product.left": with_product(left=(0, 1)),
     "product.right": with_product(right=(1, 1)),

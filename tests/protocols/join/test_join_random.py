@@ -106,6 +106,7 @@ def make_roles(case: dict[str, Any], gate_key: paillier.PrivateKey, seed: Any) -
         min_pattern=case["min_pattern"],
         min_list=0,
         chunk_rows=7,
+        matching=case.get("matching", "blinded"),
     )
     rows = {
         spec.name: families.join_rows(raw, len(spec.measures)) for spec, raw in zip(case["specs"], case["raw"], strict=True)
@@ -124,8 +125,14 @@ def test_result_in_small_parts_equals_plain_join(seed: int, gate_key: paillier.P
     require_plain_result(seed, gate_key)
 
 
-def require_plain_result(seed: int, gate_key: paillier.PrivateKey) -> None:
-    case = random_case(random.Random(seed))
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("seed", range(150, 200))
+def test_keyed_matching_equals_plain_join(seed: int, gate_key: paillier.PrivateKey) -> None:
+    require_plain_result(seed, gate_key, matching="keyed")
+
+
+def require_plain_result(seed: int, gate_key: paillier.PrivateKey, matching: str = "blinded") -> None:
+    case = random_case(random.Random(seed)) | {"matching": matching}
     tables = prepared_tables(case)
     case["specs"] = padded(case["specs"], tables, random.Random(seed))
     outputs = run_local(make_roles(case, gate_key, seed), rng=DeterministicRng(seed))

@@ -166,7 +166,8 @@ def test_no_repr_shows_a_key_a_label_or_a_value(run: Any) -> None:
     secret_holders += [moments for cell in outputs["gate"].cells for part in cell.moments for moments in part]
     secret_holders += [moments for cell in outputs["gate"].cells for moments in cell.products]
     secret_holders += [roles["gate"]._products]
-    secret_holders += [roles["a"]._rows.measures, roles["gate"]._private_key, roles["operator"]._seal_secret]
+    secret_holders += [roles["a"]._own, roles["a"]._own.rows.measures]
+    secret_holders += [roles["gate"]._private_key, roles["operator"]._seal_secret]
     for holder in secret_holders:
         for text in (repr(holder), str(holder), f"{[holder]}"):
             assert hits(text.encode(), ALL_NEEDLES) == []

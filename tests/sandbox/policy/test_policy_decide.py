@@ -108,7 +108,8 @@ def naive(asked: Question) -> set[str]:
         ),
         "minimum_list": lambda t: plan["rules"]["min_list"] >= t["min_list"],
         "minimum_parties": lambda t: plan["federation"] is None,
-        "matching_mode": lambda t: "blinded" in t["matching"],
+        "matching_mode": lambda t: {"join/1": "blinded", "keyed-join/1": "keyed"}[plan["protocol"]] in t["matching"],
+        "privacy_budget": lambda t: plan["rules"]["noise"] is None,
         "expiry": lambda t: asked.now.date().isoformat() <= t["expires"],
         "call_count": lambda t: 0 <= asked.history.calls.get(t["asset"], -1) < t["max_calls"],
     }
@@ -124,7 +125,9 @@ def naive(asked: Question) -> set[str]:
         failing.add("recipient")
     facts = asked.history.disclosure
     if facts is None or any(
-        f.fact == "key" or (f.visibility == "by_design" and f.fact in ("row_value", "membership")) for f in facts.learned
+        (f.fact == "key" and plan["protocol"] != "keyed-join/1")
+        or (f.visibility == "by_design" and f.fact in ("row_value", "membership"))
+        for f in facts.learned
     ):
         failing.add("disclosure")
     return failing

@@ -1,0 +1,78 @@
+"""Keyed matching through the whole trust chain: refused until every owner allows it, then exact, disclosed and verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+from support import agencies
+
+from protocols.errors import ParameterError
+from sandbox.audit.verify import verify
+from sandbox.errors import Denied, UsageError
+
+MODES = ("blinded", "keyed")
+
+
+def test_every_owner_must_allow_it(tmp_path: Path) -> None:
+    with agencies.make(tmp_path / "w", terms="written") as network:
+        network.set_policy(agencies.people_terms(matching=MODES))
+        network.set_policy(agencies.lab_terms())
+        question = agencies.ask(network, matching="keyed")
+        assert question.plan.protocol == "keyed-join/1"
+        denied = [item for item in question.decision.findings if item.verdict != "pass"]
+        assert [(item.check, item.subject) for item in denied] == [("matching_mode", "lab.tests")]
+        with pytest.raises(Denied, match="keyed"):
+            network.approve(question)
+        network.set_policy(agencies.lab_terms(matching=MODES))
+        assert agencies.ask(network, matching="keyed").decision.allowed
+
+
+def test_it_gives_what_the_pooled_tables_give_and_its_evidence_verifies(tmp_path: Path) -> None:
+    with agencies.make(tmp_path / "w", terms="written") as network:
+        network.set_policy(agencies.people_terms(matching=MODES))
+        network.set_policy(agencies.lab_terms(matching=MODES))
+        product = agencies.answer(network, matching="keyed")
+        people, tests = agencies.people(), agencies.measurements()  # noqa: F841  (DuckDB reads them by name)
+        pooled = duckdb.sql(
+            "SELECT p.sex, COUNT(*), SUM(t.value) FROM people p JOIN tests t ON t.id = p.id GROUP BY p.sex ORDER BY 1"
+        ).fetchall()
+        assert sorted(tuple(row) for row in product.rows()) == pooled
+        assert "keyed-join/1" in product.card.method
+        trust = network.write_trust(tmp_path / "trust.toml")
+        assert verify(product.bundle(tmp_path / "bundle"), trust).task == product.id
+        agencies.require_sound(network, tmp_path)
+
+
+def test_the_explanation_says_what_one_colluding_provider_opens(tmp_path: Path) -> None:
+    with agencies.make(tmp_path / "w") as network:
+        keyed, blinded = (agencies.ask(network, matching=mode).disclosure for mode in ("keyed", "blinded"))
+        assert {"key"} == {item.fact for item in keyed.learned} - {item.fact for item in blinded.learned}
+
+
+def test_a_declaration_alone_does_not_allow_it(tmp_path: Path) -> None:
+    with agencies.make(tmp_path / "w") as network, pytest.raises(Denied):
+        network.approve(agencies.ask(network, matching="keyed"))
+
+
+def test_an_unknown_way_of_matching_is_refused(tmp_path: Path) -> None:
+    with agencies.make(tmp_path / "w") as network, pytest.raises(UsageError, match="matching"):
+        agencies.ask(network, matching="open")
+
+
+def test_a_padded_list_shows_its_declared_size_alone(tmp_path: Path) -> None:
+    tables = {"registry": {"people": agencies.people_table(padded_rows=150)}, "lab": {"tests": agencies.lab_table()}}
+    with agencies.make(tmp_path / "w", tables) as network:
+        product = agencies.answer(network)
+        plain = agencies.answer(agencies.make(tmp_path / "plain"))
+        assert sorted(map(tuple, product.rows())) == sorted(map(tuple, plain.rows()))
+        assert network.manager.assets()["registry.people"].padded_rows == 150
+
+
+def test_a_list_beyond_its_declared_size_is_refused(tmp_path: Path) -> None:
+    tables = {"registry": {"people": agencies.people_table(padded_rows=110)}, "lab": {"tests": agencies.lab_table()}}
+    with agencies.make(tmp_path / "w", tables) as network:
+        with pytest.raises(ParameterError, match="larger padded_rows"):
+            agencies.answer(network)
+        assert agencies.uses(network) == 0
