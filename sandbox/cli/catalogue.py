@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sandbox.model.asset import Asset, Column
     from sandbox.node.registration import Registration
 
-app = console.group("Tables: add, list, show, profile, classify, publish, cancel.")
+app = console.group("Tables: add, list, show, profile, classify, publish, cancel, federate.")
 AssetArgument = Annotated[str, typer.Argument(metavar="ASSET", help="provider.table")]
 Pairs = list[str]
 
@@ -88,9 +88,9 @@ def add_asset(
 def list_assets(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """List every asset, drafts included."""
     with opened(workspace) as network:
-        assets = _registration(network).assets()
+        assets, federations = _registration(network).assets(), network.manager.federations()
     if as_json:
-        console.emit({"assets": [_summary(asset) for asset in assets]})
+        console.emit({"assets": [_summary(asset) for asset in assets], "federations": list(federations.values())})
     elif not assets:
         console.say("no table has been registered yet")
     else:
@@ -99,6 +99,13 @@ def list_assets(workspace: WorkspaceOption = None, as_json: JsonOption = False) 
             for asset in assets
         ]
         console.table(("asset", "version", "state", "columns", "key domain", "key"), rows, right=(1, 3))
+        if federations:
+            console.say()
+            lines = [
+                (item.name, item.version, len(item.parts), "yes" if item.disjoint else "no", item.min_parties)
+                for item in federations.values()
+            ]
+            console.table(("federated table", "version", "parts", "disjoint", "fewest parts"), lines, right=(1, 2, 4))
 
 
 @app.command("show")
@@ -176,6 +183,35 @@ def cancel_asset(asset: AssetArgument, workspace: WorkspaceOption = None, as_jso
     with opened(workspace) as network:
         found = _registration(network).cancel(asset)
     _print_moved(found, as_json=as_json)
+
+
+@app.command("federate")
+def federate_assets(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="group.table, as questions will name it.")],
+    *,
+    part: Annotated[Pairs, typer.Option("--part", help="A published provider.table; repeat it for each part.")],
+    disjoint: Annotated[bool, typer.Option("--disjoint", help="Nobody has rows in two parts.")] = False,
+    min_parties: Annotated[int, typer.Option("--min-parties", help="Parts that must be left when others fall silent.")] = 3,
+    title: Annotated[str, typer.Option("--title", help="What it holds.")] = "",
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let questions ask parts of one schema, at several providers, as one table.
+
+    Their totals are added up under masks; declared again with other parts, it is the next version.
+    """
+    from sandbox.catalogue import federation
+
+    definition = federation(part, disjoint=disjoint, min_parties=min_parties, title=title)
+    with opened(workspace) as network:
+        found = network.federate(name, definition)
+    if as_json:
+        console.emit({"federation": found})
+    else:
+        people = "nobody is in two of them" if found.disjoint else "one person may be in all of them"
+        console.say(
+            f"{found.name}, version {found.version}: {len(found.parts)} parts, {people}; at least {found.min_parties} in a sum"
+        )
 
 
 def _registration(network: Embedded) -> Registration:

@@ -21,6 +21,7 @@ class Story(StrEnum):
 
     HEALTH = "health"
     TRANSPORT = "transport"
+    CENSUS = "census"
 
 
 def run_demo(

