@@ -27,6 +27,8 @@ _FUNCTION_HINT = (
     "REGR_SLOPE, REGR_INTERCEPT, REGR_R2 of two, and date_trunc('unit', column)"
 )
 _JOIN_HINT = "only inner joins over the full key: JOIN provider.table t ON t.key = s.key"
+_QUANTILE_HINT = "ask a histogram (t.x // 100 AS bin, COUNT(*) … GROUP BY bin); Product.quantiles finds the bins of quantiles"
+_QUANTILES = {"MEDIAN", "QUANTILE", "QUANTILE_CONT", "QUANTILE_DISC", "APPROX_QUANTILE", "PERCENTILE_CONT", "HISTOGRAM"}
 _NAME_HINT = "if it is a column's name, write it with its table: t.name"
 _REFUSED: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("UNION", "INTERSECT", "EXCEPT"), ("set operations are not accepted", "ask one SELECT per question")),
@@ -107,7 +109,8 @@ def _check_word(question: Question, before: Token, previous: Token, token: Token
         problem, hint = _REFUSED[word]
         raise question.error(token.start, problem, hint if called else f"{hint}; {_NAME_HINT}")
     if called and word not in _FUNCTIONS:
-        raise question.error(token.start, f"{token.text} is not a function that can be asked", _FUNCTION_HINT)
+        hint = _QUANTILE_HINT if word in _QUANTILES else _FUNCTION_HINT
+        raise question.error(token.start, f"{token.text} is not a function that can be asked", hint)
 
 
 def _opens(token: Token) -> bool:

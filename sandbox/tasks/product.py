@@ -14,6 +14,7 @@ from sandbox.model.decision import Finding
 from sandbox.model.expression import AggregateRef, GroupRef, Literal
 from sandbox.model.product import WithheldCell
 from sandbox.tasks.casefile import ReleasedProduct
+from sandbox.tasks.quantiles import quantile_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,7 @@ class Product:
         self.seconds = seconds
         self.card = released.card
         self.directory = directory
+        self._plan = plan
         self._arrow_file = released.payload
         self._group_columns = [item.name for item in plan.select if isinstance(item.source, GroupRef)]
         self._additive_columns = [
@@ -128,6 +130,18 @@ class Product:
                 total[name] += 0 if row[name] is None else _plain(row[name])
         rows = [dict(zip(groups, key, strict=True)) | total for key, total in totals.items()]
         return pd.DataFrame(rows, columns=[*groups, *self._additive_columns, "cells", "lacking"])
+
+    def quantiles(self, fractions: Sequence[float], *, of: str | None = None, by: Sequence[str] = ()) -> pd.DataFrame:
+        """Return the bins in which quantiles lie, of a histogram: a product with a group `column // width` and a COUNT.
+
+        One row per fraction and combination of the groups `by`: at least `low`, below `high`; the bins are the precision.
+        of: the group that bins, where there are several. `lacking`: bins that the gate withheld, which count as empty.
+        Computed from released counts alone. Raises UsageError.
+        """
+        import pandas as pd
+
+        rows = quantile_rows(self._plan, self.to_arrow().to_pylist(), fractions, of, by)
+        return pd.DataFrame(rows, columns=[*by, "quantile", "low", "high", "lacking"])
 
     def bundle(self, path: str | Path) -> Path:
         """Write the evidence bundle to a new directory and return it. Raises StateError if the directory exists."""
