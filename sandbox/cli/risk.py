@@ -35,7 +35,7 @@ def measure_risk(
     ] = OPEN_K,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a table's re-identification risk, attack it, and judge it.
+    """Measure what a table tells about single people.
 
     Nothing leaves this machine, and no value is printed. A table that fails was still measured: the exit code is 0.
     """
