@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import msgspec
 
@@ -155,6 +155,8 @@ class Embedded:
         """
         if provider not in self._nodes:
             raise NotFound(f"{provider} is no provider of this network; providers are: {', '.join(self._nodes) or 'none yet'}")
+        if after is not None and after not in get_args(Cut):
+            raise UsageError(f"a line is cut after one of the steps {', '.join(get_args(Cut))}, not {after!r}")
         self._nodes[provider].cut_after = after
 
     def set_policy(self, policy: Policy) -> None:

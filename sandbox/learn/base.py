@@ -39,6 +39,9 @@ class SecureEstimator(BaseEstimator):
 
         X: (rows, features). y: (rows,), where the estimator needs it. Raises Withheld where the rules are not kept.
         """
+        parties: object = self.parties
+        if not isinstance(parties, int | np.integer) or isinstance(parties, bool) or parties < 1:
+            raise UsageError(f"parties is the whole number of parts that the rows are cut into, not {parties!r}")
         X, y = self._validated(X, y)
         return self._fit(split(X, y, self.parties))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,15 @@ from sandbox.learn.rounds import Drops, Rounds, encode
 
 Floats = npt.NDArray[np.float64]
 
+REDRAWS = 10
+
 
 class SecureKMeans(ClusterMixin, TransformerMixin, SecureEstimator):
     """k-means, as `sklearn.cluster.KMeans` with Lloyd's algorithm and one start. No row's label is kept: use `predict`.
 
     n_clusters. init: first centres (n_clusters, features), public; else drawn from the normal distribution with the mean and
-    covariance of the pooled rows. tol: as scikit-learn's, times the mean variance. max_iter: most rounds. random_state.
+    covariance of the pooled rows, and again in the first REDRAWS rounds where fewer than `rules.min_rows` rows are near.
+    tol: as scikit-learn's, times the mean variance. max_iter: most rounds. random_state.
     The other parameters as SecureLinearRegression. A centre moves only on `rules.min_rows` rows or more.
     Attributes: cluster_centers_ (n_clusters, features), inertia_ (of the last round's centres), n_iter_, record_.
     """
@@ -78,28 +82,37 @@ class SecureKMeans(ClusterMixin, TransformerMixin, SecureEstimator):
         units = np.ldexp(1.0, scale.exponents)
         moments = second_moments(rounds, lambda part: scale.unit(part.X), self.n_features_in_)
         covariance = moments.scatter * np.outer(units, units) / moments.rows
-        centres = self._first_centres(moments.mean * units, covariance)
+        draw = self._draw(moments.mean * units, covariance)
+        centres = self._given(self.n_features_in_) if self.init is not None else draw(self.n_clusters)
         enough = self.tol * float(np.diag(covariance).mean())
         least = (self.rules or ModelRules()).min_rows
         for step in range(1, self.max_iter + 1):
             self.n_iter_ = step
             counts, means, self.inertia_ = self._round(rounds, scale, centres)
             moved = np.where((counts >= least)[:, np.newaxis], means, centres)
+            if self.init is None and step <= REDRAWS:
+                moved[counts < least] = draw(int((counts < least).sum()))
             shift = float(((moved - centres) ** 2).sum())
             centres = moved
             if shift <= enough:
                 break
         self.cluster_centers_ = centres
 
-    def _first_centres(self, mean: Floats, covariance: Floats) -> Floats:
-        if self.init is not None:
-            centres = np.asarray(self.init, dtype=np.float64)
-            if centres.shape != (self.n_clusters, len(mean)) or not np.isfinite(centres).all():
-                raise UsageError(f"init is an array of {self.n_clusters} centres with {len(mean)} finite numbers each")
-            return centres
+    def _given(self, width: int) -> Floats:
+        centres = np.asarray(self.init, dtype=np.float64)
+        if centres.shape != (self.n_clusters, width) or not np.isfinite(centres).all():
+            raise UsageError(f"init is an array of {self.n_clusters} centres with {width} finite numbers each")
+        return centres
+
+    def _draw(self, mean: Floats, covariance: Floats) -> Callable[[int], Floats]:
         values, vectors = np.linalg.eigh(covariance)
-        draws = check_random_state(self.random_state).normal(size=(self.n_clusters, len(mean)))
-        drawn: Floats = mean + (draws * np.sqrt(np.maximum(values, 0))) @ vectors.T
+        source = check_random_state(self.random_state)
+
+        def drawn(number: int) -> Floats:
+            draws = source.normal(size=(number, len(mean)))
+            found: Floats = mean + (draws * np.sqrt(np.maximum(values, 0))) @ vectors.T
+            return found
+
         return drawn
 
     def _round(self, rounds: Rounds, scale: Scale, centres: Floats) -> tuple[npt.NDArray[np.int64], Floats, float]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal as OneOf
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from sandbox.errors import Withheld
+from sandbox.errors import UsageError, Withheld
 from sandbox.learn.parts import Part
 from sandbox.learn.record import ModelRules, Round
 from sandbox.model.decision import Finding
@@ -31,7 +32,7 @@ class Rounds:
         self._all = len(parts)
         self._rules = rules
         self._threshold = threshold
-        self._drops = drops or {}
+        self._drops = _checked(drops or {}, tuple(self._parts))
         self.rounds: list[Round] = []
         self.findings: list[Finding] = []
         self._check_parts()
@@ -93,6 +94,23 @@ class Rounds:
         self.require("model.minimum_parties", passes=enough, subject=subject, message=message)
         message = f"at least {self._rules.min_rows} rows must be behind the sum"
         self.require("model.minimum_rows", passes=done.rows >= self._rules.min_rows, subject=subject, message=message)
+
+
+def _checked(drops: object, names: tuple[str, ...]) -> Drops:
+    """Return the drops. Raises UsageError: one that names nobody would rehearse nothing, unnoticed."""
+    shape = "dropped_after is {round: {party: step}}, rounds counted from 0, such as {1: {'p2': 'share'}}"
+    if not isinstance(drops, Mapping):
+        raise UsageError(shape)
+    for number, dropped in drops.items():
+        if not isinstance(number, int) or number < 0 or not isinstance(dropped, Mapping):
+            raise UsageError(shape)
+        strangers = [name for name in dropped if name not in names]
+        if strangers:
+            raise UsageError(f"dropped_after names {strangers[0]!r}; the parties are {', '.join(names)}")
+        unknown = [step for step in dropped.values() if step not in get_args(Step)]
+        if unknown:
+            raise UsageError(f"dropped_after knows the steps {', '.join(get_args(Step))}, not {unknown[0]!r}")
+    return drops
 
 
 def encode(values: npt.NDArray[np.float64], bits: int) -> Integers:

@@ -108,7 +108,7 @@ class _Reading:
         self._tree = parse(self.question)
         self.federated = find_federated(self.question, self._tree, federations, assets)
         if self.federated is None:
-            self.scope = read_tables(self.question, self._tree, assets)
+            self.scope = read_tables(self.question, self._tree, assets, tuple(federations))
         else:
             self.scope = federated_scope(self.question, self._tree, self.federated)
         self.cells = Cells(self.question, self.scope)

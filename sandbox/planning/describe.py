@@ -37,9 +37,12 @@ class Line:
     text: str
 
 
-def describe(plan: Plan) -> tuple[Line, ...]:
-    """Return a plan's steps in order, for people. Who learns what and what policies say is not part of it."""
-    lines = _joined(plan) if plan.federation is None else _federated(plan, plan.federation)
+def describe(plan: Plan, *, fewest: int = 0) -> tuple[Line, ...]:
+    """Return a plan's steps in order, for people. Who learns what and what policies say is not part of it.
+
+    fewest: parts of a federated table that its protocol needs to the end.
+    """
+    lines = _joined(plan) if plan.federation is None else _federated(plan, plan.federation, fewest)
     lines += [Line(step="gate", subject=plan.gate, text=text) for text in _rules(plan)]
     lines += [Line(step="answer", subject=plan.gate, text=text) for text in _answer(plan)]
     return tuple(lines)
@@ -57,7 +60,7 @@ def _joined(plan: Plan) -> list[Line]:
     return lines
 
 
-def _federated(plan: Plan, federation: Federation) -> list[Line]:
+def _federated(plan: Plan, federation: Federation, fewest: int) -> list[Line]:
     """One part stands for all, since all compute the same."""
     cells = math.prod(len(group.domain or ()) for group in plan.groups)
     people = "nobody has rows in two of them" if federation.disjoint else "one person may have rows in all of them"
@@ -66,7 +69,8 @@ def _federated(plan: Plan, federation: Federation) -> list[Line]:
     lines += [Line(step=line.step, subject="each part", text=line.text) for line in _provider(plan, plan.inputs[0])]
     text = f"adds the parts' masked totals of {cells} cells, and never sees one; {_cells(plan, 'rows')}"
     lines.append(Line(step="add", subject=plan.operator, text=text))
-    text = f"goes on without parts that fall silent, while at least {federation.min_parties} are left; the product names them"
+    left = max(federation.min_parties, fewest)
+    text = f"goes on without parts that fall silent, while at least {left} are left; the product names them"
     lines.append(Line(step="add", subject=plan.operator, text=text))
     return lines
 

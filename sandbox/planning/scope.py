@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -91,18 +92,19 @@ class Scope:
         return "; ".join(parts)
 
 
-def read_tables(question: Question, select: exp.Select, assets: Mapping[str, Asset]) -> Scope:
-    """Return the tables of FROM and JOIN, proved to be joined over one key domain."""
+def read_tables(question: Question, select: exp.Select, assets: Mapping[str, Asset], federations: Iterable[str] = ()) -> Scope:
+    """Return the tables of FROM and JOIN, proved to be joined over one key domain. federations: names for the refusals."""
     scope = Scope(question)
     source = select.args.get("from_")
     if not isinstance(source, exp.From):
         raise question.error(
             len(question.sql.rstrip()), "there is no FROM", "name at least two tables: FROM a.t x JOIN b.u y ON …"
         )
-    add_table(scope, source.this, assets)
+    known = sorted({*assets, *federations})
+    add_table(scope, source.this, assets, known)
     keys = _Keys(scope)
     for join in select.args.get("joins") or ():
-        add_table(scope, join.this, assets)
+        add_table(scope, join.this, assets, known)
         keys.add_join(join)
     if len(scope.tables) < MIN_INPUTS:
         hint = f"join {MIN_INPUTS} to {MAX_INPUTS} providers' tables over their key, or ask a federated table"
@@ -111,8 +113,11 @@ def read_tables(question: Question, select: exp.Select, assets: Mapping[str, Ass
     return scope
 
 
-def add_table(scope: Scope, node: exp.Expr, assets: Mapping[str, Asset]) -> None:
-    """Take in a table that FROM or JOIN names. Raises QuestionError for one that is unknown or takes no part."""
+def add_table(scope: Scope, node: exp.Expr, assets: Mapping[str, Asset], known: Sequence[str] = ()) -> None:
+    """Take in a table that FROM or JOIN names. Raises QuestionError for one that is unknown or takes no part.
+
+    known: names that a refusal proposes.
+    """
     question, start = scope.question, place(scope.question, node)
     if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
         raise question.error(start, "a table is expected here", "name tables as provider.table")
@@ -122,8 +127,12 @@ def add_table(scope: Scope, node: exp.Expr, assets: Mapping[str, Asset]) -> None
     matches = [asset for asset in assets.values() if asset.name.lower() == name.lower()]
     exact = [asset for asset in matches if asset.name == name]
     if not matches or (len(matches) > 1 and len(exact) != 1):
-        known = ", ".join(sorted(assets)[:12]) or "none"
-        raise question.error(start, f"there is no table {name} in the catalogue", f"tables that can be asked: {known}")
+        near = difflib.get_close_matches(name, known, n=1)
+        shown = [*near, *(other for other in known if other not in near)]
+        listed = ", ".join(shown[:12]) + (", …" if len(shown) > 12 else "")
+        raise question.error(
+            start, f"there is no table {name} in the catalogue", f"tables that can be asked: {listed or 'none'}"
+        )
     asset = (exact or matches)[0]
     _check_asset(scope, asset, start)
     alias = node.alias or node.name

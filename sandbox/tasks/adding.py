@@ -56,6 +56,12 @@ def planned_params(plan: Plan) -> aggregation.SumParams:
     return sum_params(plan, session=bytes(16), keys=keys, gate_key=keys[plan.gate], inputs=plan.digest(), parties=names)
 
 
+def fewest_parts(plan: Plan) -> int:
+    """Return how many parts a sum needs to the end: as many as the plan says, and as sign the survivor set."""
+    params = planned_params(plan)
+    return max(params.min_parties, params.threshold)
+
+
 def shares_of(params: aggregation.SumParams) -> int:
     """Return how many shares of noise a guarantee counts: those of the fewest that stay, without those that may collude."""
     return params.threshold - params.colluding

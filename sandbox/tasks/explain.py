@@ -9,6 +9,7 @@ from protocols.disclosure import Disclosure
 from sandbox.model.decision import Decision
 from sandbox.model.plan import Plan
 from sandbox.planning import Fragment, Line, describe, fragment
+from sandbox.tasks.adding import fewest_parts
 from sandbox.tasks.method import Cost
 from sandbox.tasks.methods import method_of
 from sandbox.tasks.product import html_table
@@ -88,7 +89,7 @@ def explained(plan: Plan, decision: Decision) -> Explanation:
     method = method_of(plan)
     return Explanation(
         plan=plan,
-        lines=describe(plan),
+        lines=describe(plan, fewest=fewest_parts(plan) if plan.federation else 0),
         fragments=tuple(fragment(plan, index) for index in range(len(plan.inputs))),
         disclosure=method.disclosure(plan),
         cost=method.cost(plan),

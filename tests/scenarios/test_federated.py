@@ -251,6 +251,27 @@ def test_questions_that_are_refused(sql: str, problem: str) -> None:
     assert refused.value.line == 1
 
 
+def test_an_unknown_table_is_answered_with_the_nearest_name() -> None:
+    assets = federated.assets_of(3)
+    with pytest.raises(QuestionError, match=r"no table census\.peple") as refused:
+        federated.compiled("SELECT COUNT(*) FROM census.peple t", assets, federated.federated(assets))
+    assert refused.value.hint == "tables that can be asked: census.people, p0.people, p1.people, p2.people"
+
+
+def test_explain_tells_how_many_parts_a_sum_needs(scratch: Path) -> None:
+    """Three are enough for the owners, and four of five sign the survivor set: four it is, in both places."""
+    with network(scratch / "network", tables(5)) as found:
+        explanation = found.explain(QUESTION, purpose="statistics")
+    assert any("while at least 4 are left" in line.text for line in explanation.lines)
+    assert any("at least 4 parties" in fact.about for fact in explanation.disclosure.learned)
+
+
+def test_a_line_is_cut_after_a_step_that_exists(scratch: Path) -> None:
+    steps: Any = "unmask"
+    with network(scratch / "network", tables(3)) as found, pytest.raises(UsageError, match="after one of the steps input"):
+        found.cut_line("p0", after=steps)
+
+
 def test_a_part_that_is_gone_is_named(scratch: Path) -> None:
     assets = federated.assets_of(4)
     table = federated.federated(assets)

@@ -165,6 +165,20 @@ def test_k_means_draws_its_first_centres_from_the_moments() -> None:
     assert min(fit.inertia_ for fit in fits) < 160 < learn.SecureKMeans(1).fit(X).inertia_
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_k_means_leaves_no_drawn_centre_without_rows(seed: int) -> None:
+    """These seeds draw a centre that no flower is nearest to: left there, it would cost a cluster."""
+    X, _ = data(load_iris)
+    fit = learn.SecureKMeans(3, random_state=seed).fit(X)
+    assert np.bincount(fit.predict(X), minlength=3).min() >= 10
+    assert fit.inertia_ == pytest.approx(KMeans(3, n_init=10, random_state=0).fit(X).inertia_, rel=1e-3)
+
+
+def test_more_clusters_than_the_rows_bear_end_all_the_same() -> None:
+    fit = learn.SecureKMeans(20, random_state=0, bounds=8).fit(data(load_iris)[0])
+    assert fit.n_iter_ < 100
+
+
 def test_a_centre_moves_only_on_enough_rows() -> None:
     """Nine rows far away: with a threshold of ten their centre stays where the start was, which no data moved."""
     source = np.random.default_rng(2)

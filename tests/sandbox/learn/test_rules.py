@@ -81,6 +81,27 @@ def test_losing_parties_below_the_minimum_withholds_the_round() -> None:
         learn.SecureRidge(parties=3, dropped_after={1: {"p1": "share"}}).fit(X, Y)
 
 
+@pytest.mark.parametrize(
+    ("drops", "problem"),
+    [
+        ({1: {"party_2": "share"}}, "names 'party_2'; the parties are p1, p2, p3, p4, p5"),
+        ({1: {"p2": "unmask"}}, "knows the steps advertise"),
+        ({"p2": "share"}, "is {round: {party: step}}"),
+        ([{"p2": "share"}], "is {round: {party: step}}"),
+        ({-1: {"p2": "share"}}, "is {round: {party: step}}"),
+    ],
+)
+def test_a_loss_that_could_not_happen_is_refused(drops: Any, problem: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(problem)):
+        learn.SecureRidge(dropped_after=drops).fit(X, Y)
+
+
+@pytest.mark.parametrize("parties", [0, -1, 2.5, "5", True])
+def test_parties_are_a_whole_number(parties: Any) -> None:
+    with pytest.raises(UsageError, match="parties is the whole number"):
+        learn.SecureRidge(parties=parties).fit(X, Y)
+
+
 def test_rules_below_three_parties_or_one_row_do_not_exist() -> None:
     for bad in ({"min_parties": 2}, {"min_rows": 0}, {"min_degrees_of_freedom": -1}):
         with pytest.raises(UsageError):
