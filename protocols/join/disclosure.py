@@ -9,7 +9,7 @@ from protocols.join.params import JoinParams
 def disclosure(params: JoinParams) -> Disclosure:
     """Return what one run with these parameters shows to whom."""
     opened = [provider.name for provider in params.providers if provider.opens_multiplicity and not provider.unique]
-    pattern = "per blinded key: its unlabelled group numbers"
+    pattern = f"per {'blinded key' if params.matching == 'blinded' else 'token of a key'}: its unlabelled group numbers"
     if opened:
         pattern += ", and how many rows it stands for at " + ", ".join(opened)
     padded = [f"{provider.name} to {provider.padded_rows}" for provider in params.providers if provider.padded_rows]

@@ -124,7 +124,8 @@ class JoinOperator(Party):
         if not isinstance(message, expected):
             raise PeerError(sender, f"sent {type(message).__name__} where keys are matched {self._params.matching}")
         if sender != self._params.last_hop(self._params.provider(message.owner)):
-            raise PeerError(sender, f"sent rows of list {message.owner} to {self.name}, out of the ring's order")
+            way = "out of the ring's order" if self._params.matching == "blinded" else "which come from their owner alone"
+            raise PeerError(sender, f"sent rows of list {message.owner} to {self.name}, {way}")
         self._lists[message.owner].add(sender, message)
         return self._finish_if_ready()
 

@@ -109,7 +109,8 @@ class JoinParams(msgspec.Struct, frozen=True, kw_only=True):
         for provider in self.providers:
             if provider.padded_rows and not self.min_list <= provider.padded_rows <= MAX_LIST_ROWS:
                 raise ParameterError(
-                    f"{provider.name}'s list is padded to {self.min_list} to {MAX_LIST_ROWS} rows, or not at all"
+                    f"{provider.name}'s list is padded to {provider.padded_rows} rows; "
+                    f"choose {self.min_list} to {MAX_LIST_ROWS}, or do not pad it"
                 )
         for product in self.products:
             self._check_product(product)

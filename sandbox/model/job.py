@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from typing import Literal as OneOf
+from typing import get_args
 
 import msgspec
 
@@ -12,6 +13,8 @@ from sandbox.errors import DocumentError
 from sandbox.model.canonical import Document
 from sandbox.model.party import check_name
 from sandbox.model.policy import MatchingMode, check_names
+
+Noise = OneOf["djn", "subgroup"]
 
 MAX_JOB_CHARACTERS = 1 << 18
 KEY_BITS = (2048, 3072, 4096)
@@ -22,7 +25,7 @@ class JobParameters(Document, frozen=True, kw_only=True):
     """Cryptographic parameters of a job: the gate's Paillier key and its noise, and how keys are matched."""
 
     key_bits: int = 3072
-    noise: OneOf["djn", "subgroup"] = "djn"
+    noise: Noise = "djn"
     matching: MatchingMode = "blinded"
 
     def __post_init__(self) -> None:
@@ -63,13 +66,19 @@ def job_from_toml(text: str, *, what: str = "job.toml") -> Job:
     try:
         return msgspec.convert(fields, Job)
     except msgspec.ValidationError as error:
-        raise DocumentError(f"{what}: {_named(str(error))}") from None
+        raise DocumentError(f"{what}: {_named(str(error))}{_choices(str(error))}") from None
 
 
 def _named(problem: str) -> str:
     """Say `sql: Expected …` for msgspec's `Expected … - at `$.sql``."""
     found = re.fullmatch(r"(.*) - at `\$\.?(.*)`", problem, re.DOTALL)
     return _printable(f"{found[2]}: {found[1]}" if found and found[2] else problem)
+
+
+def _choices(problem: str) -> str:
+    """Say what may stand in a field of a few words; nothing for any other."""
+    found = re.search(r"`\$\.parameters\.(noise|matching)`", problem)
+    return f"; it is {' or '.join(get_args(Noise if found[1] == 'noise' else MatchingMode))}" if found else ""
 
 
 def _printable(message: str) -> str:

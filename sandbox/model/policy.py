@@ -109,7 +109,8 @@ def policy_from_toml(text: str, *, version: int, what: str = "policy.toml") -> P
     try:
         written = msgspec.convert(fields, _Written)
     except msgspec.ValidationError as error:
-        raise DocumentError(f"{what}: {error}") from None
+        choices = f"; each is {' or '.join(get_args(MatchingMode))}" if "`$.matching" in str(error) else ""
+        raise DocumentError(f"{what}: {error}{choices}") from None
     try:
         columns = tuple(_column(name, uses) for name, uses in sorted(written.columns.items()))
         terms = {name: getattr(written, name) for name in written.__struct_fields__ if name not in ("columns", "privacy")}

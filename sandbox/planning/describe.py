@@ -51,7 +51,8 @@ def describe(plan: Plan, *, fewest: int = 0) -> tuple[Line, ...]:
 def _joined(plan: Plan) -> list[Line]:
     lines = [line for part in plan.inputs for line in _provider(plan, part)]
     key = ", ".join(f"{part.alias}.{'+'.join(part.key)}" for part in plan.inputs)
-    lines.append(Line(step="join", subject=plan.operator, text=f"joins blinded keys of domain {plan.key_domain.name}: {key}"))
+    keys = "tokens, made with a secret that the providers share," if plan.protocol == "keyed-join/1" else "blinded keys"
+    lines.append(Line(step="join", subject=plan.operator, text=f"joins {keys} of domain {plan.key_domain.name}: {key}"))
     lines.append(Line(step="cells", subject=plan.operator, text=f"computes, on ciphertext, {_cells(plan, 'joined rows')}"))
     crossed = [item for item in plan.aggregates if item.other_input is not None and item.other_input != item.input]
     if crossed:

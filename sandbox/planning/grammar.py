@@ -72,6 +72,7 @@ _ALLOWED: dict[type[exp.Expr], set[str]] = {
     exp.Limit: {"expression"},
 }
 _JOIN_HINT = "only inner joins over the full key: JOIN provider.table t ON t.key = s.key"
+_ARGUMENTS = ("a function with too few or too many columns", "CORR, COVAR_… and REGR_… take two columns, other aggregates one")
 _HINT = "accepted are groups, aggregates and plain conditions"
 _UNKNOWN: dict[type[exp.Expr], tuple[str, str]] = {
     exp.Dot: ("a dot after something that is no table's name", "write t.column"),
@@ -102,6 +103,9 @@ def parse(question: Question) -> exp.Select:
     for join in tree.args.get("joins") or ():
         if join.args.get("on") is None and not join.args.get("using"):
             raise question.error(place(question, join.this), "a table without a join condition", _JOIN_HINT)
+    for pair in tree.find_all(exp.RegrSlope, exp.RegrIntercept, exp.RegrR2):
+        if pair.args.get("expression") is None:  # the parser asks for one argument only
+            raise question.error(place(question, pair), *_ARGUMENTS)
     check_accounted(question, tree)
     for node in tree.walk():
         _check_node(question, node)
@@ -175,7 +179,12 @@ def _syntax_error(question: Question, error: ParseError, places: dict[tuple[int,
     detail = error.errors[0] if error.errors else {}
     start = places.get((detail.get("line", 0), detail.get("col", 0)))
     token = next((token for token in question.tokens if token.start == start), None)
-    wants_more = str(detail.get("description")).startswith(("Expecting", "Expected"))
+    problem = str(detail.get("description"))
+    aggregates = tuple(f".{kind.__name__}'>" for kind in _ALLOWED if issubclass(kind, exp.AggFunc))
+    is_short = problem.startswith("Required keyword") and problem.endswith(aggregates)
+    if token is not None and (is_short or problem.startswith("The number of provided arguments")):
+        return question.error(token.start, *_ARGUMENTS)
+    wants_more = problem.startswith(("Expecting", "Expected"))
     return unexpected(question, None if token is question.tokens[-1] and wants_more else token)
 
 

@@ -10,7 +10,9 @@ from support import agencies
 
 from protocols.errors import ParameterError
 from sandbox.audit.verify import verify
-from sandbox.errors import Denied, UsageError
+from sandbox.errors import Denied, DocumentError, UsageError
+from sandbox.model.job import job_from_toml
+from sandbox.planning.describe import describe
 
 MODES = ("blinded", "keyed")
 
@@ -47,7 +49,11 @@ def test_it_gives_what_the_pooled_tables_give_and_its_evidence_verifies(tmp_path
 
 def test_the_explanation_says_what_one_colluding_provider_opens(tmp_path: Path) -> None:
     with agencies.make(tmp_path / "w") as network:
-        keyed, blinded = (agencies.ask(network, matching=mode).disclosure for mode in ("keyed", "blinded"))
+        asked = [agencies.ask(network, matching=mode) for mode in ("keyed", "blinded")]
+        keyed, blinded = (question.disclosure for question in asked)
+        steps = [next(line.text for line in describe(question.plan) if line.step == "join") for question in asked]
+        assert "a secret that the providers share" in steps[0]
+        assert "blinded keys" in steps[1]
         assert {"key"} == {item.fact for item in keyed.learned} - {item.fact for item in blinded.learned}
 
 
@@ -59,6 +65,16 @@ def test_a_declaration_alone_does_not_allow_it(tmp_path: Path) -> None:
 def test_an_unknown_way_of_matching_is_refused(tmp_path: Path) -> None:
     with agencies.make(tmp_path / "w") as network, pytest.raises(UsageError, match="matching"):
         agencies.ask(network, matching="open")
+
+
+def test_a_job_says_how_keys_are_matched() -> None:
+    head = 'title = "t"\npurpose = "p"\nprofile = "f"\nrecipients = ["r"]\nsql = "SELECT 1"\n[parameters]\n'
+    assert job_from_toml(head + 'matching = "keyed"').parameters.matching == "keyed"
+    assert job_from_toml(head).parameters.matching == "blinded"
+    with pytest.raises(DocumentError, match=r"parameters\.matching: .*it is blinded or keyed"):
+        job_from_toml(head + 'matching = "open"')
+    with pytest.raises(DocumentError, match=r"parameters\.noise: .*it is djn or subgroup"):
+        job_from_toml(head + 'noise = "full"')
 
 
 def test_a_padded_list_shows_its_declared_size_alone(tmp_path: Path) -> None:

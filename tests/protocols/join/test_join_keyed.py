@@ -121,7 +121,7 @@ def only(kind: type[Message], change: Callable[[Any], Iterable[Message]]) -> Cal
             ),
             "unknown tags",
         ),
-        ("middle", only(KeyedChunk, lambda m: [dataclasses.replace(m, owner="right")]), "out of the ring's order"),
+        ("middle", only(KeyedChunk, lambda m: [dataclasses.replace(m, owner="right")]), "from their owner alone"),
         (
             "middle",
             only(

@@ -88,7 +88,7 @@ def test_lists_that_cannot_be_padded_are_refused() -> None:
     with pytest.raises(ParameterError, match="without rows cannot be padded"):
         pad(join_rows([], 1), 5, DeterministicRng(0))
     for size in (1, 10**8 + 1):
-        with pytest.raises(ParameterError, match="padded to 2 to 100000000 rows, or not at all"):
+        with pytest.raises(ParameterError, match="choose 2 to 100000000, or do not pad it"):
             join_params((provider_spec("left", carries=True, padded_rows=size), provider_spec("right")), min_list=2)
 
 

@@ -70,6 +70,11 @@ REFUSED = [
     (f"SELECT COUNT(*) {TABLES} WHERE ^CORR(p.age, l.value) > 0.5", "belong into HAVING"),
     (f"SELECT ^REGR_COUNT(p.age, l.value) {TABLES}", "not a function"),
     (f"SELECT CORR(l.value, p.age) ^FILTER (WHERE p.age > 3) {TABLES}", "FILTER"),
+    (f"SELECT COUNT(*), ^REGR_R2(l.value) {TABLES}", "too few or too many columns"),
+    (f"SELECT ^REGR_SLOPE(l.value) {TABLES}", "too few or too many columns"),
+    (f"SELECT CORR(l.value^) {TABLES}", "too few or too many columns"),
+    (f"SELECT COVAR_POP(l.value, p.age, 3^) {TABLES}", "too few or too many columns"),
+    (f"SELECT AVG(l.value, p.age^) {TABLES}", "too few or too many columns"),
     # names
     ("SELECT COUNT(*) FROM ^patients p JOIN lab.measurements l ON l.id = p.id", "names no provider"),
     ("SELECT COUNT(*) FROM ^registry.nobody p JOIN lab.measurements l ON l.id = p.id", "catalogue"),
