@@ -115,8 +115,10 @@ def check_product(case: dict[str, Any], number: int, moments: join.ProductMoment
         )
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_products_equal_those_of_raw_joined_rows(seed: int, gate_key: paillier.PrivateKey) -> None:
+@pytest.mark.parametrize(
+    ("seed", "matching"), [*((seed, "blinded") for seed in range(40)), *((seed, "keyed") for seed in range(40, 52))]
+)
+def test_products_equal_those_of_raw_joined_rows(seed: int, matching: str, gate_key: paillier.PrivateKey) -> None:
     case = random_case(random.Random(seed))
     params = families.join_params(
         case["specs"],
@@ -125,6 +127,7 @@ def test_products_equal_those_of_raw_joined_rows(seed: int, gate_key: paillier.P
         min_list=0,
         chunk_rows=3,
         products=case["products"],
+        matching=matching,
     )
     rows = {
         spec.name: families.join_rows(raw, len(spec.measures)) for spec, raw in zip(case["specs"], case["raw"], strict=True)
