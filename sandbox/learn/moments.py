@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from sandbox.learn.parts import Part
+from sandbox.learn.parts import CoarseNumbersWarning, Part
 from sandbox.learn.rounds import Rounds, encode
 
 Floats = npt.NDArray[np.float64]
+
+# Rounding to whole units moves a standard deviation of so many by a tenth of a per mille at most.
+LEAST_UNITS = 1 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,7 @@ def second_moments(rounds: Rounds, columns: Callable[[Part], Floats], width: int
     sums = [int(number) for number in total[:width]]
     products = [int(number) for number in total[width:]]
     rows = rounds.rows
+    warn_if_coarse(sums, [products[at] for at in np.flatnonzero(upper[0] == upper[1]).tolist()], rows)
     scatter, raw = np.empty((width, width)), np.empty((width, width))
     for i, j, product in zip(*upper, products, strict=True):
         centred = rows * product - sums[i] * sums[j]
@@ -47,3 +53,23 @@ def second_moments(rounds: Rounds, columns: Callable[[Part], Floats], width: int
         raw[i, j] = raw[j, i] = product / (1 << 2 * bits)
     mean = np.array([number / (rows << bits) for number in sums])
     return Moments(rows=rows, mean=mean, scatter=scatter, raw=raw)
+
+
+def warn_if_coarse(sums: Sequence[int], squares: Sequence[int], rows: int) -> None:
+    """Warn of columns whose standard deviation is under LEAST_UNITS units of the encoding, from Σ and Σ² in those units.
+
+    A column without any spread may be constant, or its bounds so wide that all its values became one: it is named too
+    where its values are small against its bounds.
+    """
+    coarse = []
+    for column, (total, square) in enumerate(zip(sums, squares, strict=True)):
+        deviation = math.isqrt(max(0, rows * square - total * total)) / rows
+        is_small = square < rows * LEAST_UNITS**2
+        if deviation < LEAST_UNITS and (deviation > 0 or is_small):
+            coarse.append(f"{column} ({deviation:.3g})")
+    if coarse:
+        message = (
+            f"columns whose standard deviation is few units of the encoding: {', '.join(coarse)}; results lose digits. Declare "
+            "bounds that are no wider than the data, or leave the column out"
+        )
+        warnings.warn(message, CoarseNumbersWarning, stacklevel=6)

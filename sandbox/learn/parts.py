@@ -19,6 +19,10 @@ class DataBoundsWarning(UserWarning):
     """Bounds were computed from all parts' data, which only a process that holds them all can do; declare them instead."""
 
 
+class CoarseNumbersWarning(UserWarning):
+    """Columns vary by few units of the encoding, which its bounds set: declare bounds that are no wider than the data."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Part:
     """One party's rows. X: (rows, features) float64. y: (rows,) or None. Stays in the process of the party."""

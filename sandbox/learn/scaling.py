@@ -10,6 +10,7 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sandbox.learn.base import SecureEstimator
+from sandbox.learn.moments import warn_if_coarse
 from sandbox.learn.parts import Part, Scale
 from sandbox.learn.record import ModelRules
 from sandbox.learn.rounds import Drops, Rounds, encode
@@ -62,6 +63,7 @@ class SecureStandardScaler(OneToOneFeatureMixin, TransformerMixin, SecureEstimat
         total = [int(number) for number in rounds.sum("sums and squares", vector)]
         rows, width = rounds.rows, self.n_features_in_
         sums, squares = total[:width], total[width:]
+        warn_if_coarse(sums, squares, rows)
         variances = [(rows * q - s * s) / (rows * rows << 2 * bits) for s, q in zip(sums, squares, strict=True)]
         self.n_samples_seen_ = rows
         self.mean_ = np.ldexp([number / (rows << bits) for number in sums], scale.exponents)

@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import sandbox
-from sandbox.learn.parts import DataBoundsWarning
+from sandbox.learn.parts import CoarseNumbersWarning, DataBoundsWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::sandbox.learn.parts.DataBoundsWarning")
 learn = sandbox.learn
@@ -290,6 +290,21 @@ def test_bounds_from_the_data_are_said_and_declared_ones_hold() -> None:
         fitted = learn.SecureRidge(bounds=0.25, target_bound=400).fit(X, y)
     assert fitted.record_.bounds == "declared"
     close(fitted.coef_, Ridge().fit(X, y).coef_)
+
+
+@pytest.mark.parametrize(("wide", "columns"), [(1e5, "0 "), (1e12, "0 ")])
+def test_bounds_far_wider_than_the_data_are_said(wide: float, columns: str) -> None:
+    X, y = data(load_diabetes)
+    for estimator in (learn.SecureRidge(bounds=wide, target_bound=400), learn.SecureStandardScaler(bounds=wide)):
+        with pytest.warns(CoarseNumbersWarning, match=f"few units of the encoding: {columns}"):
+            estimator.fit(X, y)
+
+
+def test_a_constant_column_under_tight_bounds_is_nothing_to_say() -> None:
+    X = np.column_stack([np.full(60, 3.0), np.linspace(-1, 1, 60)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CoarseNumbersWarning)
+        learn.SecureStandardScaler(bounds=[3.0, 1.0]).fit(X)
 
 
 def test_rows_beyond_declared_bounds_are_refused_or_clipped() -> None:
