@@ -99,6 +99,23 @@ def running(contenders: Sequence[Contender], interpreters: dict[bool, Path]) -> 
             worker.close()
 
 
+def prepared(workers: dict[str, Worker], key_bits: int, missing: list[dict[str, str]]) -> tuple[list[Worker], list[str]]:
+    """Prepare every worker on one core; return those that are ready, and what they say of their engines.
+
+    The others are named in `missing`.
+    """
+    ready, engines = [], []
+    for name, worker in workers.items():
+        try:
+            facts = worker.ask(do="prepare", key_bits=key_bits)["facts"]
+            engines += [facts["engine"]] if "engine" in facts else []
+            pin(worker, 1)
+            ready.append(worker)
+        except WorkerError as error:
+            missing.append({"name": name, "why": str(error)})
+    return ready, engines
+
+
 def cores(count: int) -> list[int] | None:
     """Return the last `count` cores that this process may use; None if there are fewer."""
     usable = sorted(os.sched_getaffinity(0))

@@ -12,11 +12,21 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 ENVIRONMENT = FOLDER / ".peers"
+GET_PEERS = "make their environment: poe peers"
 
 
 def interpreter() -> Path:
     """Return the peers' Python, whether it exists or not."""
     return ENVIRONMENT / "bin" / "python"
+
+
+def absent(names: list[str], *, asked: bool) -> list[dict[str, str]]:
+    """Return why none of these peers can take part, a line each; nothing where all of them may."""
+    if not asked:
+        return [{"name": name, "why": "not asked for: use --peers"} for name in names]
+    if not interpreter().exists():
+        return [{"name": name, "why": GET_PEERS} for name in names]
+    return []
 
 
 def requirements() -> list[str]:

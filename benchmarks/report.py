@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 CAUTION = "only ratios within one run mean something: load hits all alike"
@@ -22,3 +22,8 @@ def target(what: str, factor: float, measured: dict[str, float] | None, *, met: 
     """Return a target and whether it is met: by what was measured, unless `met` says so; None where a side is missing."""
     verdict = measured["ratio"] >= factor if met is None and measured is not None else met
     return {"what": what, "factor": factor, "measured": measured, "met": verdict}
+
+
+def contenders(named: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return the table of who takes part: each name, and what differs about it."""
+    return table("", ("contender", "what differs"), list(named), left=2)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from benchmarks.alternate import Contender, Worker, WorkerError, cores, elements_for, pin
-from benchmarks.paillier.suite import GET_PEERS, KEY_BITS, OPERATIONS, OURS, PEERS
-from benchmarks.peers import interpreter
+from benchmarks.paillier.suite import KEY_BITS, OPERATIONS, OURS, PEERS
+from benchmarks.peers import GET_PEERS, interpreter
 
 ROUND_S = 0.1
 ROUNDS = 5

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.alternate import Contender, Worker, WorkerError, alternating, cores, pin, ratio, running
-from benchmarks.peers import interpreter
-from benchmarks.report import CAUTION, spread, table, target
+from benchmarks.alternate import Contender, Worker, WorkerError, alternating, cores, prepared, ratio, running
+from benchmarks.peers import absent, interpreter
+from benchmarks.report import CAUTION, contenders, spread, table, target
 from protocols.errors import ParameterError
 
 HERE = Path(__file__).parent
@@ -53,7 +53,6 @@ PEERS = (
         differs="masks from MT19937 seeded with 32 bits, int64 elements; quantises floats; P-384 key agreement; no signatures",
     ),
 )
-GET_PEERS = "make their environment: poe peers"
 TARGETS = (
     ("mask", "native", "keystream bound", 0.7),
     ("mask", "portable", "keystream bound", 0.7),
@@ -73,22 +72,11 @@ def run(*, peers: bool, quick: bool, on_progress: OnProgress | None = None) -> d
         raise ParameterError("this system cannot pin a process to cores, which comparing on one core needs: use Linux")
     operations = [name for name in OPERATIONS if not (quick and name == "unmask_1000")]
     host = machine.describe()
-    missing = [] if peers else [{"name": each.name, "why": "not asked for: use --peers"} for each in PEERS]
-    if peers and not interpreter().exists():
-        missing = [{"name": each.name, "why": GET_PEERS} for each in PEERS]
+    missing = absent([each.name for each in PEERS], asked=peers)
     wanted = OURS if missing else (*OURS, *PEERS)
     results: list[dict[str, Any]] = []
     with running(wanted, {False: Path(sys.executable), True: interpreter()}) as workers:
-        engines: list[str] = []
-        ready = []
-        for name, worker in workers.items():
-            try:
-                facts = worker.ask(do="prepare", key_bits=256)["facts"]
-                engines += [facts["engine"]] if "engine" in facts else []
-                pin(worker, 1)
-                ready.append(worker)
-            except WorkerError as error:
-                missing.append({"name": name, "why": str(error)})
+        ready, engines = prepared(workers, 256, missing)
         for done, operation in enumerate(operations):
             if on_progress:
                 on_progress("aggregation", done, len(operations))
@@ -105,7 +93,7 @@ def run(*, peers: bool, quick: bool, on_progress: OnProgress | None = None) -> d
         "missing": missing,
         "results": results,
         "engines": engines,
-        "tables": [_contenders(wanted), times(results, [each.name for each in wanted])],
+        "tables": [contenders((each.name, each.differs) for each in wanted), times(results, [each.name for each in wanted])],
         "targets": judge(results),
     }
 
@@ -135,10 +123,6 @@ def judge(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         target(f"{operation}, {ours}, one core, against {peer}", factor, found[operation].get(ours, {}).get(peer))
         for operation, ours, peer, factor in TARGETS
     ]
-
-
-def _contenders(wanted: tuple[Contender, ...]) -> dict[str, Any]:
-    return table("", ("contender", "what differs"), [(each.name, each.differs) for each in wanted], left=2)
 
 
 def times(results: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:

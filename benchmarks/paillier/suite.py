@@ -18,7 +18,7 @@ from benchmarks import machine
 from benchmarks.alternate import Contender, Worker, WorkerError, alternating, cores, elements_for, pin, ratio, running
 from benchmarks.paillier.tables import tables
 from benchmarks.paillier.targets import judge
-from benchmarks.peers import interpreter
+from benchmarks.peers import absent, interpreter
 from protocols.errors import ParameterError
 from protocols.primitives.engine import native_unavailable
 
@@ -26,7 +26,6 @@ HERE = Path(__file__).parent
 KEY_BITS = (1024, 2048, 3072)
 DOT_TERMS = 100_000
 PACKAGES = ["phe", "gmpy2", "sf-heu", "numpy", "pypaillier"]
-GET_PEERS = "make their environment: poe peers"
 
 OPERATIONS = {
     "encrypt": "encrypt, 32-bit values",
@@ -147,11 +146,9 @@ def _wanted(peers: bool) -> tuple[list[Contender], list[dict[str, str]]]:
     if reason is not None:
         wanted = [each for each in wanted if not each.name.startswith("native")]
         missing.append({"name": "native engine", "why": reason})
-    if not peers:
-        missing += [{"name": each.name, "why": "not asked for: use --peers"} for each in PEERS]
-    elif not interpreter().exists():
-        missing += [{"name": each.name, "why": GET_PEERS} for each in PEERS]
-    else:
+    gone = absent([each.name for each in PEERS], asked=peers)
+    missing += gone
+    if not gone:
         wanted += PEERS
     return wanted, missing
 

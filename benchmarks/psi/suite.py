@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.alternate import Contender, Worker, WorkerError, alternating, cores, elements_for, pin, ratio, running
-from benchmarks.peers import interpreter
-from benchmarks.report import CAUTION, spread, table, target
+from benchmarks.alternate import Contender, Worker, WorkerError, alternating, cores, elements_for, prepared, ratio, running
+from benchmarks.peers import absent, interpreter
+from benchmarks.report import CAUTION, contenders, spread, table, target
 from protocols.errors import ParameterError
 
 HERE = Path(__file__).parent
@@ -54,7 +54,6 @@ PEERS = (
         differs="ECDH over P-256, C++; DataStructure.RAW, intersection revealed to the client, messages through bytes",
     ),
 )
-GET_PEERS = "make their environment: poe peers"
 MOST = 1 << 17
 TARGETS = (("blind", "X25519", 2.5), ("intersect", "openmined-psi", 8.0))
 OnProgress = Callable[[str, int, int], None]
@@ -66,22 +65,11 @@ def run(*, peers: bool, quick: bool, on_progress: OnProgress | None = None) -> d
         raise ParameterError("this system cannot pin a process to cores, which comparing on one core needs: use Linux")
     rounds, round_s = (3, 0.05) if quick else (7, 0.3)
     host = machine.describe()
-    missing = [] if peers else [{"name": each.name, "why": "not asked for: use --peers"} for each in PEERS]
-    if peers and not interpreter().exists():
-        missing = [{"name": each.name, "why": GET_PEERS} for each in PEERS]
+    missing = absent([each.name for each in PEERS], asked=peers)
     wanted = OURS if missing else (*OURS, *PEERS)
     results: list[dict[str, Any]] = []
     with running(wanted, {False: Path(sys.executable), True: interpreter()}) as workers:
-        engines: list[str] = []
-        ready = []
-        for name, worker in workers.items():
-            try:
-                facts = worker.ask(do="prepare", key_bits=255)["facts"]
-                engines += [facts["engine"]] if "engine" in facts else []
-                pin(worker, 1)
-                ready.append(worker)
-            except WorkerError as error:
-                missing.append({"name": name, "why": str(error)})
+        ready, engines = prepared(workers, 255, missing)
         for done, operation in enumerate(OPERATIONS):
             if on_progress:
                 on_progress("psi", done, len(OPERATIONS))
@@ -97,7 +85,7 @@ def run(*, peers: bool, quick: bool, on_progress: OnProgress | None = None) -> d
         "missing": missing,
         "results": results,
         "engines": engines,
-        "tables": [_contenders(wanted), _times(results, [each.name for each in wanted])],
+        "tables": [contenders((each.name, each.differs) for each in wanted), _times(results, [each.name for each in wanted])],
         "targets": judge(results),
     }
 
@@ -125,10 +113,6 @@ def judge(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         target(f"{operation}, native, one core, against {peer}", factor, found[operation].get(peer))
         for operation, peer, factor in TARGETS
     ]
-
-
-def _contenders(wanted: tuple[Contender, ...]) -> dict[str, Any]:
-    return table("", ("contender", "what differs"), [(each.name, each.differs) for each in wanted], left=2)
 
 
 def _times(results: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from protocols.disclosure import Learned
 from sandbox.model.decision import Finding
 from sandbox.policy.case import Case, Constraint, finding, unknown
+from sandbox.policy.constraints.matching_mode import MODES
 
 NAME = "disclosure"
 NODES = frozenset({"provider", "operator", "gate"})
@@ -24,7 +25,6 @@ BY_DESIGN = frozenset(
     }
 )
 UNDER_COLLUSION = BY_DESIGN | {"membership", "row_value"}
-KEYED = "keyed-join/1"
 
 
 def check(case: Case) -> tuple[Finding, ...]:
@@ -39,7 +39,7 @@ def check(case: Case) -> tuple[Finding, ...]:
     if disclosure.protocol != case.plan.protocol or not disclosure.learned:
         message = f"the disclosure is that of {disclosure.protocol}, or empty; the plan runs {case.plan.protocol}"
         return (finding(NAME, passes=False, subject="plan", message=message),)
-    colluders = UNDER_COLLUSION | {"key"} if case.plan.protocol == KEYED else UNDER_COLLUSION
+    colluders = UNDER_COLLUSION | {"key"} if MODES.get(case.plan.protocol) == "keyed" else UNDER_COLLUSION
     return tuple(_judge(item, colluders) for item in disclosure.learned)
 
 
