@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -12,12 +12,13 @@ import numpy.typing as npt
 from protocols.aggregation import context as rounds
 from protocols.aggregation.history import SumHistory
 from protocols.aggregation.masking import MaskKeys, from_ring, gate_masks
+from protocols.aggregation.member import Member
 from protocols.aggregation.messages import Confirmation, GateAdvertise, MaskedSum, Openings, Roster, Survivors
 from protocols.aggregation.params import SumParams
 from protocols.aggregation.party import survivor_sets
 from protocols.errors import MisuseError, PeerError
 from protocols.message import Message
-from protocols.party import Party, Progress, Send, Step, blame
+from protocols.party import Progress, Send, Step, blame
 from protocols.primitives import prf, signing
 from protocols.primitives.keystream import apply_keystreams, ring_dtype
 from protocols.primitives.rng import OsRng, Rng
@@ -38,7 +39,7 @@ class SumResult:
         return f"<SumResult: {len(self.values)} elements over {len(self.survivors)} parties>"
 
 
-class SumGate(Party):
+class SumGate(Member):
     """Gate G of a secure sum. Output: SumResult. Talks to the operator only.
 
     sign: signs with the identity that the parameters name for it. history: the sums it has taken before.
@@ -62,17 +63,13 @@ class SumGate(Party):
         rng: Rng | None = None,
         progress: Progress | None = None,
     ) -> None:
-        super().__init__(name, progress=progress)
+        super().__init__(name, params, progress=progress)
         if name != params.gate.name:
             raise MisuseError(f"this role is {name}, but the parameters name {params.gate.name} as the gate")
-        self._params = params
-        self._digest = params.digest()
         self._history = history or SumHistory()
         self._key = prf.KeyAgreement((rng or OsRng()).bytes(prf.KEY_BYTES))
         signature = sign(rounds.gate_statement(self._digest, self._key.public))
         self._advertise = GateAdvertise(params=self._digest, mask_key=self._key.public, signature=signature)
-        self._advertised: rounds.Advertised | None = None
-        self._context: rounds.RoundContext | None = None
         self._kept: frozenset[int] = frozenset()
         self._statement = b""
         self._masks = MaskKeys((), ())
@@ -83,12 +80,6 @@ class SumGate(Party):
         """Advertise a fresh key, signed."""
         self.enter("advertise")
         return Step(sends=(Send(recipient=self._params.operator, message=self._advertise),))
-
-    def on_absent(self, names: Collection[str]) -> Step:
-        """Parties may fall silent; without the operator nothing goes on."""
-        if self._params.operator in names:
-            raise PeerError(self._params.operator, f"fell silent while {self.name} waits for it")
-        return Step()
 
     def on_roster(self, sender: str, roster: Roster) -> Step:
         """Check that our key stands there; keep what the parties advertised."""
@@ -161,12 +152,3 @@ class SumGate(Party):
         values.flags.writeable = False
         self.enter("done")
         return Step(done=True, output=SumResult(values=values, survivors=survivors, history=self._history))
-
-    def _round(self) -> rounds.RoundContext:
-        if self._context is None:
-            raise MisuseError(f"{self.name} has not seen this round's roster")
-        return self._context
-
-    def _require_operator(self, sender: str) -> None:
-        if sender != self._params.operator:
-            raise PeerError(sender, f"is not the operator of this sum, {self._params.operator}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from protocols.aggregation import context as rounds
 from protocols.aggregation import sharing
 from protocols.aggregation.graph import Graph
 from protocols.aggregation.masking import MaskKeys, check_vector, party_masks, to_ring
+from protocols.aggregation.member import Member
 from protocols.aggregation.messages import (
     Advertise,
     Confirmation,
@@ -29,7 +30,7 @@ from protocols.aggregation.messages import (
 from protocols.aggregation.params import SumParams
 from protocols.errors import MisuseError, PeerError
 from protocols.message import Message
-from protocols.party import Party, Progress, Send, Step, blame
+from protocols.party import Progress, Send, Step, blame
 from protocols.primitives import prf, signing
 from protocols.primitives.keystream import apply_keystreams
 from protocols.primitives.rng import OsRng, Rng
@@ -43,7 +44,7 @@ class Participation:
     dropped: tuple[str, ...]
 
 
-class SumParty(Party):
+class SumParty(Member):
     """Party P_i of a secure sum. Output: Participation. Talks to the operator only.
 
     vector: (length,) int64, within ±bound; it leaves only under masks. sign: signs with the identity that the parameters name
@@ -68,16 +69,12 @@ class SumParty(Party):
         rng: Rng | None = None,
         progress: Progress | None = None,
     ) -> None:
-        super().__init__(name, progress=progress)
+        super().__init__(name, params, progress=progress)
         self._index = params.index(name)
-        self._params = params
-        self._digest = params.digest()
         self._vector = check_vector(vector, params.length, params.bound)
         self._sign = sign
         self._rng = rng or OsRng()
         self._advertise, self._secrets = _fresh_keys(self._digest, self._index, sign, self._rng)
-        self._advertised: rounds.Advertised | None = None
-        self._context: rounds.RoundContext | None = None
         self._neighbours: frozenset[int] = frozenset()
         self._pairs: dict[int, sharing.SharePair] = {}
         self._sent = 0
@@ -88,12 +85,6 @@ class SumParty(Party):
         """Advertise fresh keys and commitments, signed."""
         self.enter("advertise")
         return self._tell(self._advertise)
-
-    def on_absent(self, names: Collection[str]) -> Step:
-        """Other parties may fall silent; without the operator nothing goes on."""
-        if self._params.operator in names:
-            raise PeerError(self._params.operator, f"fell silent while {self.name} waits for it")
-        return Step()
 
     def on_roster(self, sender: str, roster: Roster) -> Step:
         """Check that we stand there as we spoke and that the gate's key is the gate's; open the nonce."""
@@ -201,15 +192,6 @@ class SumParty(Party):
 
     def _tell(self, message: Message) -> Step:
         return Step(sends=(Send(recipient=self._params.operator, message=message),))
-
-    def _round(self) -> rounds.RoundContext:
-        if self._context is None:
-            raise MisuseError(f"{self.name} has not seen this round's roster")
-        return self._context
-
-    def _require_operator(self, sender: str) -> None:
-        if sender != self._params.operator:
-            raise PeerError(sender, f"is not the operator of this sum, {self._params.operator}")
 
 
 def survivor_sets(message: Survivors) -> tuple[frozenset[int], frozenset[int]]:
