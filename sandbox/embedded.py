@@ -20,7 +20,8 @@ from sandbox.model.federation import Federation
 from sandbox.model.grant import Revocation, SignedGrant, SignedRevocation
 from sandbox.model.plan import Parameters, Plan
 from sandbox.model.policy import MatchingMode, Policy
-from sandbox.node.computation import OnFrame, compute
+from sandbox.node.computation import compute
+from sandbox.node.conduct import Conduct, OnFrame
 from sandbox.node.gate import publish, write_evidence
 from sandbox.node.granting import request, sign
 from sandbox.node.machinery import Machinery
@@ -261,20 +262,22 @@ class Embedded:
 
         clockwork = Clockwork(on_progress=on_progress or notebook_progress(), is_stopped=stopped)
         try:
-            proceedings, table = compute(
+            proceedings, judge = compute(
                 self.manager,
                 self._nodes,
                 task=task,
                 decision=decision,
                 grant=grant,
-                clockwork=clockwork,
                 machinery=self.machinery,
-                on_frame=on_frame,
-                allow_insecure_key=self._insecure_test_keys,
-                timeout_s=timeout_s,
+                conduct=Conduct(
+                    clockwork=clockwork,
+                    timeout_s=timeout_s,
+                    on_frame=on_frame,
+                    allow_insecure_key=self._insecure_test_keys,
+                ),
             )
             clockwork.update("gate: check and release", 0, 1)
-            product = publish(self.manager, proceedings, table)
+            product = publish(self.manager, proceedings, judge)
         except Withheld:
             raise
         except BaseException as error:

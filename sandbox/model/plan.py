@@ -184,7 +184,7 @@ class Plan(Document, frozen=True, kw_only=True):
     @property
     def joins(self) -> bool:
         """Whether the inputs are joined, in whatever way keys are matched."""
-        return self.protocol != "aggregation/1"
+        return self.protocol in ("join/1", "keyed-join/1")
 
     def digest(self) -> str:
         """Return `sha256:<hex>` over the plan's canonical bytes."""

@@ -7,7 +7,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import cast
 
 from protocols import aggregation
@@ -15,9 +15,9 @@ from protocols.aggregation.local import finishes
 from protocols.errors import PartiesLost
 from protocols.message import Message
 from protocols.primitives.rng import OsRng
-from sandbox.gate.cells import CellTable
 from sandbox.model.plan import Plan, PlanInput
 from sandbox.model.product import AbsentPart, AbsentStep
+from sandbox.node.conduct import Conduct
 from sandbox.node.machinery import Machines
 from sandbox.node.manager import ManagerNode
 from sandbox.node.provider import Contribution, Prepared, ProviderNode
@@ -25,6 +25,7 @@ from sandbox.node.rounds import run_rounds
 from sandbox.node.session import Clockwork, SessionResult
 from sandbox.tasks.adding import planned_params, sum_params
 from sandbox.tasks.casefile import Task
+from sandbox.tasks.judging import Judge, judge_of_cells
 from sandbox.tasks.noised import noise_of, with_noise
 from sandbox.tasks.totals import totals_table
 
@@ -33,17 +34,15 @@ NOT_READ = "input"
 """The step of a part that never contributed; later ones are the operator's, from `advertise` to `unmask`."""
 
 
-def gather(
-    manager: ManagerNode, nodes: Mapping[str, ProviderNode], task: Task, clockwork: Clockwork, *, timeout_s: float
-) -> dict[str, Contribution]:
-    """Return what each part brings that answered before none did for `timeout_s`; each of them is in the log.
+def gather(manager: ManagerNode, nodes: Mapping[str, ProviderNode], task: Task, conduct: Conduct) -> dict[str, Contribution]:
+    """Return what each part brings that answered before none did for `conduct.timeout_s`; each of them is in the log.
 
     Raises PartiesLost where fewer are left than a sum needs, and what a part's own source raises: a fault in its
     data is refused by name, not passed over.
     """
     plan = task.plan
     params = planned_params(plan)
-    prepared = _prepare_all(manager, nodes, task, clockwork, timeout_s)
+    prepared = _prepare_all(manager, nodes, task, conduct.clockwork, conduct.timeout_s)
     if len(prepared) < params.threshold:
         lost = [entry.provider for entry in plan.inputs if entry.provider not in prepared]
         raise PartiesLost(lost, f"{len(prepared)} of {len(plan.inputs)} parts answered where {params.threshold} are needed")
@@ -52,7 +51,7 @@ def gather(
     for entry in plan.inputs:
         if entry.provider in prepared:
             found[entry.provider] = nodes[entry.provider].commit(prepared[entry.provider], manager.logbook)
-            clockwork.update(step, len(found), len(prepared))
+            conduct.clockwork.update(step, len(found), len(prepared))
     return found
 
 
@@ -63,12 +62,10 @@ def play(
     contributions: Mapping[str, Contribution],
     *,
     machines: Machines,
-    clockwork: Clockwork,
-    on_frame: Callable[[str, str, bytes], None] | None,
-    timeout_s: float,
-) -> tuple[SessionResult, CellTable, tuple[AbsentPart, ...]]:
-    """Play the rounds; return the session, the cells of the sum, for the gate's checks alone, and who fell silent."""
-    plan, session = task.plan, secrets.token_bytes(16)
+    conduct: Conduct,
+) -> tuple[SessionResult, Judge]:
+    """Play the rounds; return the session, and the judge of the sum's cells, which nobody else sees."""
+    plan, clockwork, session = task.plan, conduct.clockwork, secrets.token_bytes(16)
     parties = {entry.provider: entry.asset for entry in plan.inputs if entry.provider in contributions}
     params = sum_params(
         plan,
@@ -99,9 +96,9 @@ def play(
         operator,
         gate,
         {name: nodes[name].sum_role(plan, params, contributions[name], progress=quiet) for name in parties},
-        timeout_s=timeout_s,
+        timeout_s=conduct.timeout_s,
         is_cancelled=clockwork.is_cancelled,
-        on_frame=on_frame,
+        on_frame=conduct.on_frame,
         cut=cut,
     )
     total: aggregation.SumResult = result.outputs[plan.gate]
@@ -112,7 +109,8 @@ def play(
     totals = total.values
     if plan.rules.noise is not None and plan.rules.noise.where == "gate":
         totals = with_noise(plan, totals, noise_of(plan, shares=1), OsRng())
-    return result, totals_table(plan, totals, kept), _absent(plan, contributions, result, total.survivors)
+    absent = _absent(plan, contributions, result, total.survivors)
+    return result, judge_of_cells(plan, totals_table(plan, totals, kept), absent=absent)
 
 
 def _absent(

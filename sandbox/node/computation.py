@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
 from sandbox.audit.events import make_event
 from sandbox.audit.note import SignedCheckpoint
-from sandbox.gate.cells import CellTable
 from sandbox.model.decision import Decision
 from sandbox.model.evidence import SignedEvent
 from sandbox.model.grant import SignedGrant
-from sandbox.model.product import AbsentPart
 from sandbox.node import added, joined
+from sandbox.node.conduct import Conduct
 from sandbox.node.gate import Proceedings
-from sandbox.node.machinery import Machinery
+from sandbox.node.machinery import Machinery, Machines
 from sandbox.node.manager import ManagerNode
 from sandbox.node.provider import Contribution, ProviderNode, require_logged
-from sandbox.node.session import Clockwork, SessionResult, signed_transcripts
+from sandbox.node.session import SessionResult, signed_transcripts
 from sandbox.tasks.casefile import Task
+from sandbox.tasks.judging import Judge
 
-OnFrame = Callable[[str, str, bytes], None]
-_Gather = Callable[[ManagerNode, Mapping[str, ProviderNode], Task, Clockwork], dict[str, Contribution]]
-_Play = Callable[..., tuple[SessionResult, CellTable, tuple[AbsentPart, ...]]]
+
+class Course(Protocol):
+    """How one protocol runs over the nodes: what each provider brings, then the roles' session and the judge of its answer."""
+
+    def gather(
+        self, manager: ManagerNode, nodes: Mapping[str, ProviderNode], task: Task, conduct: Conduct
+    ) -> dict[str, Contribution]: ...
+
+    def play(
+        self,
+        manager: ManagerNode,
+        nodes: Mapping[str, ProviderNode],
+        task: Task,
+        contributions: Mapping[str, Contribution],
+        *,
+        machines: Machines,
+        conduct: Conduct,
+    ) -> tuple[SessionResult, Judge]: ...
+
+
+COURSES: Mapping[str, Course] = {"join/1": joined, "keyed-join/1": joined, "aggregation/1": added}
+"""By the name that a plan gives its protocol, as `tasks/methods.py`."""
 
 
 def compute(
@@ -32,30 +51,19 @@ def compute(
     task: Task,
     decision: Decision,
     grant: SignedGrant,
-    clockwork: Clockwork,
     machinery: Machinery,
-    on_frame: OnFrame | None,
-    allow_insecure_key: bool,
-    timeout_s: float,
-) -> tuple[Proceedings, CellTable]:
-    """Play an authorised task over all its nodes; return what they signed, and the cells that the gate's role decrypted.
+    conduct: Conduct,
+) -> tuple[Proceedings, Judge]:
+    """Play an authorised task over all its nodes; return what they signed, and the judge of what the gate's role decrypted.
 
-    The cells are for the gate's checks alone. timeout_s: how long silence is waited out where the protocol can go on
-    without a party. Raises what the roles and sources raise, Cancelled, AuditError.
+    Raises what the roles and sources raise, Cancelled, AuditError.
     """
-    if task.plan.joins:
-        gather: _Gather = joined.gather
-        play: _Play = functools.partial(joined.play, allow_insecure_key=allow_insecure_key)
-    else:
-        gather = functools.partial(added.gather, timeout_s=timeout_s)
-        play = functools.partial(added.play, timeout_s=timeout_s)
+    course = COURSES[task.plan.protocol]
     providers = (entry.provider for entry in task.plan.inputs)
     with machinery.for_task((*providers, task.plan.operator)) as machines:
-        contributions = gather(manager, nodes, task, clockwork)
+        contributions = course.gather(manager, nodes, task, conduct)
         opened, seen = _open_session(manager, task, contributions)
-        session, table, absent = play(
-            manager, nodes, task, contributions, machines=machines, clockwork=clockwork, on_frame=on_frame
-        )
+        session, judge = course.play(manager, nodes, task, contributions, machines=machines, conduct=conduct)
     proceedings = Proceedings(
         task=task,
         decision=decision,
@@ -64,10 +72,9 @@ def compute(
         transcripts=signed_transcripts(task.id, session, manager.workspace),
         events=(task.authorised, *(item.event for item in contributions.values()), opened),
         opened=opened,
-        absent=absent,
         checkpoints=(*(item.checkpoint for item in contributions.values()), seen),
     )
-    return proceedings, table
+    return proceedings, judge
 
 
 def _open_session(

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 from pathlib import Path
 
 from sandbox.audit.bundle import build_bundle, product_record, write_bundle
 from sandbox.audit.note import SignedCheckpoint
 from sandbox.errors import Withheld
-from sandbox.gate.cells import CellTable
-from sandbox.gate.release import Release, release
 from sandbox.ledger import LedgerTransaction
 from sandbox.model.decision import Decision
 from sandbox.model.evidence import InputCommitment, SignedEvent, SignedTranscript
-from sandbox.model.product import AbsentPart, ReleaseRecord
+from sandbox.model.product import ReleaseRecord
 from sandbox.node.manager import ManagerNode, use_key
-from sandbox.tasks.card import product_card
 from sandbox.tasks.casefile import CaseFile, KeptGrant, ReleasedProduct, Task
+from sandbox.tasks.judging import Judge, Judged
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +29,10 @@ class Proceedings:
     events: tuple[SignedEvent, ...]
     opened: SignedEvent
     checkpoints: tuple[SignedCheckpoint, ...]
-    absent: tuple[AbsentPart, ...] = ()
 
 
-def publish(manager: ManagerNode, proceedings: Proceedings, table: CellTable) -> ReleasedProduct:
-    """Judge the decrypted cells and release what passes, in one transaction with the use that it costs and its log entry.
+def publish(manager: ManagerNode, proceedings: Proceedings, judge: Judge) -> ReleasedProduct:
+    """Judge what was computed and release what passes, in one transaction with the use that it costs and its log entry.
 
     Releases take turns: if another one came first, the checks against history run again. The product leaves this node only
     when its release is in the log and its bundle is written. Raises Withheld if nothing passes; that costs the use too, since a
@@ -45,15 +41,15 @@ def publish(manager: ManagerNode, proceedings: Proceedings, table: CellTable) ->
     plan = proceedings.task.plan
     while True:
         head, history = manager.records.history([entry.asset for entry in plan.inputs])
-        released = release(plan, table, history)
-        if released.nothing_released:
+        judged = judge(history)
+        if judged.nothing_released:
             _withhold(manager, proceedings)
-            raise Withheld(released.findings)
-        product = _product(manager, proceedings, table, released)
+            raise Withheld(judged.card.findings)
+        product = _product(manager, proceedings, judged)
         with manager.ledger.transaction(manager.clock()) as transaction:
             if manager.records.history_head(transaction.connection) != head:
                 continue
-            _keep(manager, transaction, released.record, product)
+            _keep(manager, transaction, judged.record, product)
         manager.logbook.deliver()
         write_evidence(manager, product)
         return product
@@ -104,15 +100,9 @@ def _withhold(manager: ManagerNode, proceedings: Proceedings) -> None:
     manager.logbook.deliver()
 
 
-def _product(manager: ManagerNode, proceedings: Proceedings, table: CellTable, released: Release) -> ReleasedProduct:
+def _product(manager: ManagerNode, proceedings: Proceedings, judged: Judged) -> ReleasedProduct:
     task = proceedings.task
-    payload, schema = arrow_file(released)
-    record = product_record(
-        task=task.id,
-        payload=payload,
-        arrow_schema=schema,
-        card=product_card(task.plan, table, released, absent=proceedings.absent),
-    )
+    record = product_record(task=task.id, payload=judged.payload, arrow_schema=judged.arrow_schema, card=judged.card)
     transcripts = tuple(sorted(proceedings.transcripts, key=lambda item: item.transcript.party))
     grants = tuple(kept.signed for kept in proceedings.grants)
     event = manager.event(
@@ -140,21 +130,10 @@ def _product(manager: ManagerNode, proceedings: Proceedings, table: CellTable, r
         events=(*_before(proceedings.grants), *proceedings.events, event),
         relied_on=tuple(dict.fromkeys(item.note for item in proceedings.checkpoints)),
     )
-    return ReleasedProduct(case_file=case_file, payload=payload)
+    return ReleasedProduct(case_file=case_file, payload=judged.payload)
 
 
 def _before(grants: tuple[KeptGrant, ...]) -> tuple[SignedEvent, ...]:
     """Return the events that led to the grants, oldest grant first."""
     found = [event for kept in reversed(grants) for event in (kept.submitted, kept.issued) if event is not None]
     return tuple({event.event.digest(): event for event in found}.values())
-
-
-def arrow_file(released: Release) -> tuple[bytes, str]:
-    """Return a release's rows as an Arrow file, and its schema as text."""
-    import pyarrow as pa
-
-    table = released.to_arrow()
-    sink = io.BytesIO()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue(), table.schema.to_string()

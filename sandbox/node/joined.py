@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from protocols import join
-from sandbox.gate.cells import CellTable
-from sandbox.model.product import AbsentPart
+from sandbox.node.conduct import Conduct
 from sandbox.node.machinery import Machines
 from sandbox.node.manager import ManagerNode
 from sandbox.node.provider import Contribution, ProviderNode
-from sandbox.node.session import Clockwork, SessionResult, run_session
+from sandbox.node.session import SessionResult, run_session
 from sandbox.tasks.casefile import Task
+from sandbox.tasks.judging import Judge, judge_of_cells
 from sandbox.tasks.protocol import cell_table, join_params
 
 
-def gather(
-    manager: ManagerNode, nodes: Mapping[str, ProviderNode], task: Task, clockwork: Clockwork
-) -> dict[str, Contribution]:
+def gather(manager: ManagerNode, nodes: Mapping[str, ProviderNode], task: Task, conduct: Conduct) -> dict[str, Contribution]:
     """Return what every provider brings, one after the other. Any of them can stop the task."""
     # A key that cannot be made or used is refused before anybody reads a row.
     join_params(task.plan, manager.gate_key(task.plan).public_key.fingerprint)
-    assets = manager.assets()
+    assets, clockwork = manager.assets(), conduct.clockwork
     found: dict[str, Contribution] = {}
     for index, entry in enumerate(task.plan.inputs):
         step = f"{entry.provider}: read, aggregate and commit"
@@ -47,11 +45,9 @@ def play(
     contributions: Mapping[str, Contribution],
     *,
     machines: Machines,
-    clockwork: Clockwork,
-    on_frame: Callable[[str, str, bytes], None] | None,
-    allow_insecure_key: bool,
-) -> tuple[SessionResult, CellTable, tuple[AbsentPart, ...]]:
-    """Play the session; return it with the cells that the gate's role decrypted, which are for the gate's checks alone.
+    conduct: Conduct,
+) -> tuple[SessionResult, Judge]:
+    """Play the session; return it with the judge of the cells that the gate's role decrypted, which nobody else sees.
 
     Nobody can be missing: a join without one of its lists is another question.
     """
@@ -60,8 +56,8 @@ def play(
     params = join_params(plan, key.public_key.fingerprint)
     common: dict[str, Any] = {
         "mapper": machines.mapper,
-        "progress": clockwork.progress(),
-        "allow_insecure_key": allow_insecure_key,
+        "progress": conduct.clockwork.progress(),
+        "allow_insecure_key": conduct.allow_insecure_key,
     }
     roles: dict[str, Any] = {
         name: nodes[name].role(params, contribution, scratch=machines.scratch[name], **common)
@@ -71,5 +67,5 @@ def play(
         plan.operator, params, workers=machines.workers, scratch=machines.scratch[plan.operator], **common
     )
     roles[plan.gate] = join.JoinGate(plan.gate, params, key, **common)
-    session = run_session(secrets.token_bytes(16), roles, on_frame=on_frame)
-    return session, cell_table(plan, session.outputs[plan.gate]), ()
+    session = run_session(secrets.token_bytes(16), roles, on_frame=conduct.on_frame)
+    return session, judge_of_cells(plan, cell_table(plan, session.outputs[plan.gate]))

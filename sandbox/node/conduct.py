@@ -1,0 +1,21 @@
+"""Conduct: how a task is played, whatever its protocol."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from sandbox.node.session import Clockwork
+
+OnFrame = Callable[[str, str, bytes], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Conduct:
+    """on_frame(sender, recipient, frame) is told of every frame. timeout_s: how long silence is waited out where the
+    protocol can go on without a party. allow_insecure_key: for tests with small keys."""
+
+    clockwork: Clockwork
+    timeout_s: float
+    on_frame: OnFrame | None = None
+    allow_insecure_key: bool = False

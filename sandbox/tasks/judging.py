@@ -1,0 +1,63 @@
+"""From what a protocol computed to what may be published: a judge, asked again if another release came first."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import io
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from sandbox.gate.cells import CellTable
+from sandbox.gate.release import release
+from sandbox.model.plan import Plan
+from sandbox.model.product import AbsentPart, ProductCard, ReleaseRecord
+from sandbox.tasks.card import product_card
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """An answer, judged: the Arrow file and the card as they would be published, and what the history keeps of it.
+
+    nothing_released: none of it may be shown; the card's findings say why.
+    """
+
+    payload: bytes
+    arrow_schema: str
+    card: ProductCard
+    record: ReleaseRecord
+    nothing_released: bool
+
+
+Judge = Callable[[Sequence[ReleaseRecord]], Judged]
+"""Judges one computed answer against the records of every earlier release of any of its assets. Pure."""
+
+
+def judge_of_cells(plan: Plan, table: CellTable, *, absent: tuple[AbsentPart, ...] = ()) -> Judge:
+    """Return the judge of decrypted cells: the gate's checks, cell by cell. absent: parts that fell silent."""
+    return functools.partial(_judge_cells, plan, table, absent)
+
+
+def arrow_file(table: pa.Table) -> tuple[bytes, str]:
+    """Return a table as an Arrow file, and its schema as text."""
+    import pyarrow as pa
+
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue(), table.schema.to_string()
+
+
+def _judge_cells(plan: Plan, table: CellTable, absent: tuple[AbsentPart, ...], history: Sequence[ReleaseRecord]) -> Judged:
+    released = release(plan, table, history)
+    payload, schema = arrow_file(released.to_arrow())
+    return Judged(
+        payload=payload,
+        arrow_schema=schema,
+        card=product_card(plan, table, released, absent=absent),
+        record=released.record,
+        nothing_released=released.nothing_released,
+    )
