@@ -110,7 +110,7 @@ class Ours(serving.Contender):
         made = Round(count)
 
         def work() -> None:
-            signing._holds.cache_clear()
+            signing._accepted.clear()
             party = made.party(0)
             sent = [*party.start().sends]
             for message in (made.roster, made.openings, made.delivery, made.survivors, made.confirmation):

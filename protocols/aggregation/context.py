@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +115,8 @@ class RoundContext:
     def survivor_statement(self, dealers: Collection[int], kept: Collection[int]) -> bytes:
         """Return what the parties sign before anything is unmasked: this round, U2 and U3."""
         sets = [b"".join(number(index) for index in sorted(members)) for members in (dealers, kept)]
-        return length_prefixed(b"aggregation/1/survivors", self.digest, *sets)
+        # Hashed, since each of T signatures hashes its whole statement again.
+        return length_prefixed(b"aggregation/1/survivors", self.digest, *(hashlib.sha256(members).digest() for members in sets))
 
 
 def write_roster(advertised: Mapping[int, Advertise], gate: GateAdvertise) -> Roster:
@@ -157,27 +158,32 @@ def round_context(params: SumParams, digest: bytes, advertised: Advertised, open
     )
 
 
-def check_advertise(params: SumParams, index: int, message: Advertise) -> None:
-    """Check a party's signature on what it advertised. Raises ParameterError that names it."""
+def check_advertised(params: SumParams, messages: Mapping[int, Advertise]) -> None:
+    """Check parties' signatures on what they advertised, by roster index. Raises ParameterError with the first bad one."""
+    order = list(messages)
+    signed = [
+        signing.Signed(params.parties[index].key_bytes, advertise_statement(index, message), message.signature)
+        for index, message in messages.items()
+    ]
     try:
-        signing.verify(params.parties[index].key_bytes, advertise_statement(index, message), message.signature)
-    except ParameterError:
-        raise ParameterError(f"the keys of {params.names[index]} are not signed with its identity for this round") from None
+        signing.verify_each(signed)
+    except signing.BadSignatureError as error:
+        name = params.names[order[error.row]]
+        raise ParameterError(f"the keys of {name} are not signed with its identity for this round") from None
 
 
 def check_survivor_signatures(
-    context: RoundContext, statement: bytes, signers: Collection[int], signatures: Collection[bytes], allowed: Collection[int]
+    context: RoundContext, statement: bytes, signers: Sequence[int], signatures: Sequence[bytes], allowed: Collection[int]
 ) -> None:
     """Check that at least T parties of `allowed` signed the statement. Raises ParameterError."""
     params = context.params
     if len(signers) < params.threshold:
         raise ParameterError(f"shows {len(signers)} signatures on the survivor set where {params.threshold} are needed")
-    for index, signature in zip(signers, signatures, strict=True):
-        if index not in allowed:
-            raise ParameterError("shows a signature of a party that is not in the survivor set")
-        try:
-            signing.verify(params.parties[index].key_bytes, statement, signature)
-        except ParameterError:
-            raise ParameterError(
-                f"shows a signature of {params.names[index]} on another survivor set, round, roster or gate key"
-            ) from None
+    if not set(signers) <= set(allowed):
+        raise ParameterError("shows a signature of a party that is not in the survivor set")
+    keys = [params.parties[index].key_bytes for index in signers]
+    try:
+        signing.verify_each([signing.Signed(key, statement, each) for key, each in zip(keys, signatures, strict=True)])
+    except signing.BadSignatureError as error:
+        name = params.names[signers[error.row]]
+        raise ParameterError(f"shows a signature of {name} on another survivor set, round, roster or gate key") from None

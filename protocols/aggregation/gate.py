@@ -124,8 +124,8 @@ class SumGate(Member):
             sender,
             lambda: rounds.check_survivor_signatures(context, self._statement, signers, signatures, self._kept),
         )
-        for index in sorted(self._kept):
-            blame(sender, lambda index=index: rounds.check_advertise(self._params, index, context.advertised[index]))  # type: ignore[misc]
+        advertised = {index: context.advertised[index] for index in sorted(self._kept)}
+        blame(sender, lambda: rounds.check_advertised(self._params, advertised))
         self._masks = blame(sender, lambda: gate_masks(context, self._kept, self._key))
         self._sum = np.empty(self._params.length, dtype=ring_dtype(self._params.ring_bits))
         self.enter("sum")

@@ -29,10 +29,8 @@ class MaskKeys:
 def party_masks(context: RoundContext, index: int, neighbours: Collection[int], secrets: RoundSecrets) -> MaskKeys:
     """Return the masks of one party: its own, the gate's, and one with each neighbour that dealt shares."""
     gate = context.derive(secrets.channel.exchange(context.gate_key), "gate-mask", index)
-    own = prf.KeyAgreement(secrets.mask)
     plus, minus = [self_mask(context, index, secrets.seed), gate], list[bytes]()
-    for neighbour in sorted(neighbours):
-        key = pair_mask(context, index, neighbour, own)
+    for neighbour, key in pair_masks(context, index, neighbours, prf.KeyAgreement(secrets.mask)).items():
         (plus if index < neighbour else minus).append(key)
     return MaskKeys(tuple(plus), tuple(minus))
 
@@ -42,10 +40,17 @@ def self_mask(context: RoundContext, index: int, seed: bytes) -> bytes:
     return context.derive(seed, "self-mask", index)
 
 
-def pair_mask(context: RoundContext, index: int, neighbour: int, own: prf.KeyAgreement) -> bytes:
-    """Return the key that two neighbours share, from either one's secret; the one of lower index adds, the other subtracts."""
-    shared = own.exchange(context.advertised[neighbour].mask_key)
-    return context.derive(shared, "pair-mask", min(index, neighbour), max(index, neighbour))
+def pair_masks(context: RoundContext, index: int, neighbours: Collection[int], own: prf.KeyAgreement) -> dict[int, bytes]:
+    """Return the key that a party shares with each neighbour, from either one's secret, by roster index.
+
+    The one of lower index adds that keystream, the other subtracts it.
+    """
+    order = sorted(neighbours)
+    shared = own.exchange_each([context.advertised[neighbour].mask_key for neighbour in order])
+    return {
+        neighbour: context.derive(secret, "pair-mask", min(index, neighbour), max(index, neighbour))
+        for neighbour, secret in zip(order, shared, strict=True)
+    }
 
 
 def masks_to_remove(
@@ -62,18 +67,16 @@ def masks_to_remove(
     plus, minus = list[bytes](), [self_mask(context, index, seeds[index]) for index in sorted(kept)]
     for dropped, secret in sorted(mask_secrets.items()):
         own = prf.KeyAgreement(secret)
-        for neighbour in sorted(neighbours[dropped] & set(kept)):
-            key = pair_mask(context, dropped, neighbour, own)
+        for neighbour, key in pair_masks(context, dropped, neighbours[dropped] & set(kept), own).items():
             (minus if neighbour < dropped else plus).append(key)
     return MaskKeys(tuple(plus), tuple(minus))
 
 
 def gate_masks(context: RoundContext, kept: Iterable[int], gate_key: prf.KeyAgreement) -> MaskKeys:
     """Return the keystreams that the gate takes away: one for each party in the sum."""
-    keys = []
-    for index in sorted(kept):
-        shared = gate_key.exchange(context.advertised[index].channel_key)
-        keys.append(context.derive(shared, "gate-mask", index))
+    order = sorted(kept)
+    shared = gate_key.exchange_each([context.advertised[index].channel_key for index in order])
+    keys = (context.derive(secret, "gate-mask", index) for index, secret in zip(order, shared, strict=True))
     return MaskKeys((), tuple(keys))
 
 

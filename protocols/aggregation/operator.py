@@ -133,7 +133,7 @@ class SumOperator(Party):
         index = self._due(sender)
         if message.params != self._digest:
             raise PeerError(sender, "runs with other parameters (session, roster, plan, thresholds or versions differ)")
-        blame(sender, lambda: rounds.check_advertise(self._params, index, message))
+        blame(sender, lambda: rounds.check_advertised(self._params, {index: message}))
         self._advertised[index] = message
         return self._advance()
 

@@ -108,8 +108,8 @@ class SumParty(Member):
         if context.nonces.get(self._index) != self._secrets.nonce:
             raise PeerError(sender, f"left {self.name} out of the openings, or opened another nonce")
         self._neighbours = Graph(self._params, context.nonces).neighbours(self._index) & set(context.nonces)
-        for index in sorted(self._neighbours):
-            blame(sender, lambda index=index: rounds.check_advertise(self._params, index, context.advertised[index]))  # type: ignore[misc]
+        neighbours = {index: context.advertised[index] for index in sorted(self._neighbours)}
+        blame(sender, lambda: rounds.check_advertised(self._params, neighbours))
         if len(self._neighbours) < self._params.shares:
             raise PeerError(sender, f"left {self.name} fewer than the {self._params.shares} neighbours that hold its secrets")
         self._context = context
@@ -127,12 +127,8 @@ class SumParty(Member):
             raise PeerError(sender, "delivered shares of parties that are not our neighbours")
         if len(dealers) < self._params.shares:
             raise PeerError(sender, f"delivered shares of {len(dealers)} neighbours where {self._params.shares} must remain")
-        for row, dealer in enumerate(dealers):
-            box = delivery.boxes[row].tobytes()
-            self._pairs[dealer] = blame(
-                sender,
-                lambda dealer=dealer, box=box: sharing.open_box(context, dealer, self._index, self._secrets, box),  # type: ignore[misc]
-            )
+        boxes = {dealer: delivery.boxes[row].tobytes() for row, dealer in enumerate(dealers)}
+        self._pairs = blame(sender, lambda: sharing.open_boxes(context, self._index, self._secrets, boxes))
         keys = blame(sender, lambda: party_masks(context, self._index, self._pairs, self._secrets))
         self.enter("masked_input")
         return Step(sends=self._masked(keys))

@@ -60,6 +60,7 @@ def deal(
     points = [index + 1 for index in order]
     seeds = shamir.share(secrets.seed, context.params.shares, points, rng)
     keys = shamir.share(secrets.mask, context.params.shares, points, rng)
+    links = _links(context, secrets, order)
     boxes = {}
     for recipient, seed, key in zip(order, seeds, keys, strict=True):
         seed_salt, key_salt = rng.bytes(SALT_BYTES), rng.bytes(SALT_BYTES)
@@ -69,28 +70,33 @@ def deal(
         )
         signature = sign(context.share_statement(dealer, recipient, *leaves))
         plain = b"".join((seed, key, seed_salt, key_salt, signature))
-        box_key = _box_key(context, secrets, recipient, dealer, recipient)
+        box_key = context.derive(links[recipient], "share-box", dealer, recipient)
         boxes[recipient] = ChaCha20Poly1305(box_key).encrypt(_NONCE, plain, None)
     return boxes
 
 
-def open_box(context: RoundContext, dealer: int, recipient: int, secrets: RoundSecrets, box: bytes) -> SharePair:
-    """Return the shares that a dealer sealed to us. Raises ParameterError for a foreign or changed box, or a bad signature."""
+def open_boxes(
+    context: RoundContext, recipient: int, secrets: RoundSecrets, boxes: Mapping[int, bytes]
+) -> dict[int, SharePair]:
+    """Return the shares that each dealer sealed to us, by roster index.
+
+    Raises ParameterError that names the dealer of a foreign or changed box, or of one without its signature.
+    """
+    links = _links(context, secrets, boxes)
+    pairs = {dealer: _open_box(context, dealer, recipient, links[dealer], box) for dealer, box in boxes.items()}
+    _check_shares(context, "seed", recipient, {d: reveal(context, "seed", d, recipient, pair) for d, pair in pairs.items()})
+    return pairs
+
+
+def _open_box(context: RoundContext, dealer: int, recipient: int, link: bytes, box: bytes) -> SharePair:
+    box_key = context.derive(link, "share-box", dealer, recipient)
     try:
-        plain = ChaCha20Poly1305(_box_key(context, secrets, dealer, dealer, recipient)).decrypt(_NONCE, box, None)
+        plain = ChaCha20Poly1305(box_key).decrypt(_NONCE, box, None)
     except InvalidTag:
         raise ParameterError(f"the box of {context.params.names[dealer]} was not sealed to us in this round") from None
     cuts = [0, SHARE_BYTES, 2 * SHARE_BYTES, 2 * SHARE_BYTES + SALT_BYTES, 2 * SHARE_BYTES + 2 * SALT_BYTES, len(plain)]
     seed, key, seed_salt, key_salt, signature = (plain[cuts[i] : cuts[i + 1]] for i in range(5))
-    pair = SharePair(seed=seed, key=key, seed_salt=seed_salt, key_salt=key_salt, signature=signature)
-    check_share(
-        context,
-        "seed",
-        dealer,
-        recipient,
-        Revealed(seed, seed_salt, other_leaf(context, "seed", dealer, recipient, pair), signature),
-    )
-    return pair
+    return SharePair(seed=seed, key=key, seed_salt=seed_salt, key_salt=key_salt, signature=signature)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -121,13 +127,22 @@ def other_leaf(context: RoundContext, kind: str, dealer: int, recipient: int, pa
 
 def check_share(context: RoundContext, kind: str, dealer: int, recipient: int, revealed: Revealed) -> None:
     """Check that the dealer gave this share of this kind to this recipient in this round. Raises ParameterError."""
-    leaf = context.leaf(kind, dealer, recipient, revealed.share, revealed.salt)
-    leaves = (leaf, revealed.other) if kind == "seed" else (revealed.other, leaf)
-    statement = context.share_statement(dealer, recipient, *leaves)
+    _check_shares(context, kind, recipient, {dealer: revealed})
+
+
+def _check_shares(context: RoundContext, kind: str, recipient: int, revealed: Mapping[int, Revealed]) -> None:
+    """The same for shares of several dealers, {dealer: share}; the error names the first whose signature does not hold."""
+    signed = []
+    for dealer, each in revealed.items():
+        leaf = context.leaf(kind, dealer, recipient, each.share, each.salt)
+        leaves = (leaf, each.other) if kind == "seed" else (each.other, leaf)
+        statement = context.share_statement(dealer, recipient, *leaves)
+        signed.append(signing.Signed(context.params.parties[dealer].key_bytes, statement, each.signature))
     try:
-        signing.verify(context.params.parties[dealer].key_bytes, statement, revealed.signature)
-    except ParameterError:
-        raise ParameterError(f"the share of {context.params.names[dealer]} does not bear its signature") from None
+        signing.verify_each(signed)
+    except signing.BadSignatureError as error:
+        name = context.params.names[list(revealed)[error.row]]
+        raise ParameterError(f"the share of {name} does not bear its signature") from None
 
 
 def recover(context: RoundContext, kind: str, dealer: int, shares: Mapping[int, bytes]) -> bytes:
@@ -146,7 +161,9 @@ def recover(context: RoundContext, kind: str, dealer: int, shares: Mapping[int, 
     return secret
 
 
-def _box_key(context: RoundContext, secrets: RoundSecrets, peer: int, dealer: int, recipient: int) -> bytes:
-    if peer not in secrets.links:
-        secrets.links[peer] = secrets.channel.exchange(context.advertised[peer].channel_key)
-    return context.derive(secrets.links[peer], "share-box", dealer, recipient)
+def _links(context: RoundContext, secrets: RoundSecrets, peers: Collection[int]) -> dict[int, bytes]:
+    """Agree with all peers at once, and remember it: the same links carry our boxes and theirs."""
+    new = [peer for peer in peers if peer not in secrets.links]
+    shared = secrets.channel.exchange_each([context.advertised[peer].channel_key for peer in new])
+    secrets.links.update(zip(new, shared, strict=True))
+    return secrets.links

@@ -24,3 +24,8 @@ class Group:
         """Return a + b row by row, or a − b."""
 
     def is_valid(self, points: Rows) -> npt.NDArray[np.bool_]: ...
+    def verify(self, keys: Rows, hashes: Rows, signatures: Rows) -> npt.NDArray[np.bool_]:
+        """Tell for each row whether its Ed25519 signature holds; hashes are SHA-512 of R, key and message."""
+
+    def agree(self, scalars: Rows, points: Rows) -> Rows:
+        """Return X25519 row by row, zero bytes for points of small order; `scalars` may have one row for all."""

@@ -1,4 +1,4 @@
-"""ristretto255 in C++: the `Group` of ristretto255.py on the fastest instruction path of this processor.
+"""ristretto255 in C++: the `Group` of ristretto255.py on the fastest instruction path of this processor; `CurveLanes` too.
 
 The kernels, and what of them is constant-time, are described in protocols/primitives/native/group/README.md.
 """
@@ -80,6 +80,16 @@ class NativeGroup:
     def is_valid(self, points: Points) -> npt.NDArray[np.bool_]:
         """As in `Group`."""
         return self._native.is_valid(np.ascontiguousarray(points))
+
+    def verify(
+        self, keys: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint8], signatures: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.bool_]:
+        """As in `lanes.CurveLanes`."""
+        return self._native.verify(np.ascontiguousarray(keys), np.ascontiguousarray(hashes), np.ascontiguousarray(signatures))
+
+    def agree(self, scalar: bytes, publics: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """As in `lanes.CurveLanes`."""
+        return self._native.agree(_row(scalar, SCALAR_BYTES), np.ascontiguousarray(publics))
 
     def __repr__(self) -> str:
         return f"<NativeGroup: {self._path}>"

@@ -1,4 +1,4 @@
-// Random rows for the ristretto255 kernels: every operation of a path against the portable path and against the group's laws.
+// Random rows for the kernels of ristretto255, Ed25519 and X25519: every operation of a path against the portable path and against the group's laws.
 //
 // `group_driver` lists the paths of this processor; `group_driver PATH ROUNDS SEED` runs rounds of random choices on one of them.
 // sanitize.py builds it with the address and undefined-behaviour sanitizers. That the portable path is right is for the
@@ -68,6 +68,46 @@ Rows checked(const Path& path, std::size_t rows, int width, const char* what, co
   return found;
 }
 
+// Keys that are points or not, and s = 0 with R = −[h]A for some of small order: signatures that hold without a secret. That real
+// ones hold too is for test_lanes.py to say.
+void signatures_and_agreements(const Path& path, std::size_t rows) {
+  Rows keys = random_rows(rows, kRowBytes);
+  Rows signatures = random_rows(rows, kUniformBytes);
+  const Rows hashes = random_rows(rows, kUniformBytes);
+  for (std::size_t i = 0; i < rows; ++i) {
+    if (below(2) == 0) continue;
+    std::memset(&keys[i * kRowBytes], 0, kRowBytes);
+    std::memset(&signatures[i * kUniformBytes], 0, kUniformBytes);
+    keys[i * kRowBytes] = signatures[i * kUniformBytes] = 1;  // the identity
+  }
+  const Rows held = checked(path, rows, 1, "verify", [&](const Path& on, Byte* out) {
+    on.verify(out, keys.data(), hashes.data(), signatures.data(), rows);
+  });
+  for (std::size_t i = 0; i < rows; ++i) {
+    const bool is_identity = keys[i * kRowBytes] == 1 && keys[i * kRowBytes + 1] == 0 && signatures[i * kUniformBytes] == 1;
+    if (is_identity && held[i] != 1) require_equal({held[i]}, {1}, "a signature that holds");
+  }
+  const Rows scalars = random_rows(rows, kRowBytes);
+  const Rows publics = random_rows(rows, kRowBytes);
+  const Rows base = rows_from(rows, kRowBytes, [&](Byte* out) {
+    std::memset(out, 0, rows * kRowBytes);
+    for (std::size_t i = 0; i < rows; ++i) out[i * kRowBytes] = 9;
+  });
+  checked(path, rows, kRowBytes, "agree", [&](const Path& on, Byte* out) {
+    on.agree(out, scalars.data(), kRowBytes, publics.data(), rows);
+  });
+  if (rows < 2) return;
+  // Both ends of one exchange.
+  const Rows mine = rows_from(rows, kRowBytes, [&](Byte* out) { path.agree(out, scalars.data(), kRowBytes, base.data(), rows); });
+  const Rows there = rows_from(rows, kRowBytes, [&](Byte* out) { path.agree(out, scalars.data(), 0, mine.data(), rows); });
+  const Rows first = rows_from(rows, kRowBytes, [&](Byte* out) {
+    Rows shared(rows * kRowBytes);
+    for (std::size_t i = 0; i < rows; ++i) std::memcpy(&shared[i * kRowBytes], mine.data(), kRowBytes);
+    path.agree(out, scalars.data(), kRowBytes, shared.data(), rows);
+  });
+  require_equal(there, first, "the other end of an exchange");
+}
+
 void round(const Path& path) {
   const std::size_t sizes[] = {0, 1, below(10), below(40), below(300)};
   const std::size_t rows = sizes[below(5)];
@@ -100,6 +140,7 @@ void round(const Path& path) {
   const Rows back = checked(path, rows, kRowBytes, "subtract", [&](const Path& on, Byte* out) {
     on.add(out, sums.data(), b.data(), true, rows);
   });
+  signatures_and_agreements(path, rows);
   Rows valid_a(rows), valid_b(rows);
   path.is_valid(valid_a.data(), a.data(), rows);
   path.is_valid(valid_b.data(), b.data(), rows);
@@ -121,6 +162,6 @@ int main(int count, char** arguments) {
   const Path& path = group::find_path(arguments[1]);
   const long rounds = std::strtol(arguments[2], nullptr, 10);
   for (long i = 0; i < rounds; ++i) round(path);
-  std::printf("%s: %ld rounds of ristretto255\n", arguments[1], rounds);
+  std::printf("%s: %ld rounds of curve operations\n", arguments[1], rounds);
   return 0;
 }

@@ -85,7 +85,7 @@ def view_of(vectors: dict[str, Any], seed: str = "view") -> View:
 def pair_key(context: Any, index: int, neighbour: int, secrets: sharing.RoundSecrets) -> bytes:
     from protocols.primitives.prf import KeyAgreement
 
-    return masking.pair_mask(context, index, neighbour, KeyAgreement(secrets.mask))
+    return masking.pair_masks(context, index, [neighbour], KeyAgreement(secrets.mask))[neighbour]
 
 
 def simulated(total: Any, seed: int) -> list[Any]:

@@ -60,6 +60,8 @@ GROUP_INLINE V multiply_low(V a, V b) { return (V)_mm256_mul_epu32((__m256i)a, (
 #include "point.h"
 #include "batch.h"
 #include "fixed.h"
+#include "signature.h"
+#include "agreement.h"
 
 #undef GROUP_TARGET
 #undef GROUP_INLINE

@@ -28,6 +28,8 @@ GROUP_INLINE V multiply_low(V a, V b) { return (V)_mm512_mul_epu32((__m512i)a, (
 #include "point.h"
 #include "batch.h"
 #include "fixed.h"
+#include "signature.h"
+#include "agreement.h"
 
 #undef GROUP_TARGET
 #undef GROUP_INLINE

@@ -71,12 +71,27 @@ class Group {
 
   py::array_t<bool> is_valid(const Rows& points) const {
     const std::size_t rows = rows_of(points, group::kRowBytes);
-    py::array_t<bool> out(static_cast<py::ssize_t>(rows));
     const Byte* from = points.data();
-    auto* flags = reinterpret_cast<Byte*>(out.mutable_data());
-    py::gil_scoped_release release;
-    path_.is_valid(flags, from, rows);
-    return out;
+    return flags(rows, [&](Byte* out) { path_.is_valid(out, from, rows); });
+  }
+
+  py::array_t<bool> verify(const Rows& keys, const Rows& hashes, const Rows& signatures) const {
+    const std::size_t rows = rows_of(keys, group::kRowBytes);
+    require(rows_of(hashes, group::kUniformBytes) == rows && rows_of(signatures, group::kUniformBytes) == rows,
+            "the arrays have different numbers of rows");
+    const Byte* a = keys.data();
+    const Byte* h = hashes.data();
+    const Byte* s = signatures.data();
+    return flags(rows, [&](Byte* out) { path_.verify(out, a, h, s, rows); });
+  }
+
+  Rows agree(const Rows& scalars, const Rows& points) const {
+    const std::size_t rows = rows_of(points, group::kRowBytes);
+    const std::size_t given = rows_of(scalars, group::kRowBytes);
+    require(given == rows || given == 1, "the arrays have different numbers of rows");
+    const Byte* s = scalars.data();
+    const Byte* p = points.data();
+    return result(rows, [&](Byte* out) { path_.agree(out, s, given == rows ? group::kRowBytes : 0, p, rows); });
   }
 
  private:
@@ -84,6 +99,15 @@ class Group {
   static Rows result(std::size_t rows, const Work& work) {
     Rows out({static_cast<py::ssize_t>(rows), static_cast<py::ssize_t>(group::kRowBytes)});
     Byte* data = out.mutable_data();
+    py::gil_scoped_release release;
+    work(data);
+    return out;
+  }
+
+  template <class Work>
+  static py::array_t<bool> flags(std::size_t rows, const Work& work) {
+    py::array_t<bool> out(static_cast<py::ssize_t>(rows));
+    auto* data = reinterpret_cast<Byte*>(out.mutable_data());
     py::gil_scoped_release release;
     work(data);
     return out;
@@ -104,5 +128,7 @@ PYBIND11_MODULE(_native_group, module) {
       .def("multiply_fixed", &Group::multiply_fixed, py::arg("scalars").noconvert(), py::arg("point").noconvert())
       .def("multiply_base", &Group::multiply_base, py::arg("scalars").noconvert())
       .def("add", &Group::add, py::arg("a").noconvert(), py::arg("b").noconvert(), py::arg("negate"))
-      .def("is_valid", &Group::is_valid, py::arg("points").noconvert());
+      .def("is_valid", &Group::is_valid, py::arg("points").noconvert())
+      .def("verify", &Group::verify, py::arg("keys").noconvert(), py::arg("hashes").noconvert(), py::arg("signatures").noconvert())
+      .def("agree", &Group::agree, py::arg("scalars").noconvert(), py::arg("points").noconvert());
 }

@@ -20,10 +20,13 @@ constexpr Constant kSqrtADMinusOne = {{0x7e97f6a0497b2e1b, 0xaf9d8e0c1b7854bd, 0
 constexpr Constant kOneMinusDSquared = {{0xe27c09c1945fc176, 0x2c81a138cd5e350f, 0x9994abddbe70dfe4, 0x029072a8b2b3e0d7}};
 constexpr Constant kDMinusOneSquared = {{0x31ad5aaa44ed4d20, 0xd29e4a2cb01e1999, 0x4cdcd32f529b4eeb, 0x5968b37af66c2241}};
 
-// The standard generator B, affine: x, y, x·y.
-constexpr Constant kBaseX = {{0x2f4183e0918de5d2, 0x40971ffaa8a67c6c, 0xdd5bff856803537a, 0x1063e2cc8cfe80c3}};
-constexpr Constant kBaseY = {{0xcc7edf80f533ad9b, 0x5d14c8ba4253df49, 0x061b3d570fc4ed5b, 0x159a6849e44c3c7f}};
-constexpr Constant kBaseT = {{0x9221754c5a48224a, 0xdf0f607f88aead0a, 0x9915b1719b541c82, 0x1878a0f02874899a}};
+// The base point B of Ed25519 (RFC 8032), which stands for ristretto255's generator too, affine: x, y, x·y.
+constexpr Constant kBaseX = {{0xc9562d608f25d51a, 0x692cc7609525a7b2, 0xc0a4e231fdd6dc5c, 0x216936d3cd6e53fe}};
+constexpr Constant kBaseY = {{0x6666666666666658, 0x6666666666666666, 0x6666666666666666, 0x6666666666666666}};
+constexpr Constant kBaseT = {{0x6dde8ab3a5b7dda3, 0x20f09f80775152f5, 0x66ea4e8e64abe37d, 0x67875f0fd78b7665}};
+
+// (A − 2)/4 of Curve25519, A = 486662 (RFC 7748).
+constexpr Constant kA24 = {{121665, 0, 0, 0}};
 
 // The order of the group.
 constexpr Constant kOrder = {{0x5812631a5cf5d3ed, 0x14def9dea2f79cd6, 0, 0x1000000000000000}};

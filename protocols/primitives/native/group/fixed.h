@@ -134,8 +134,13 @@ GROUP_TARGET native::Buffer make_base_table() {
   return table;
 }
 
-GROUP_TARGET void multiply_base(Byte* out, const Byte* scalars, std::size_t rows) {
+GROUP_TARGET const native::Buffer& base_table() {
   static const native::Buffer table = make_base_table();
+  return table;
+}
+
+GROUP_TARGET void multiply_base(Byte* out, const Byte* scalars, std::size_t rows) {
+  const native::Buffer& table = base_table();
   Work memory;
   multiply_by_table(*memory, out, scalars, table.data(), rows);
 }
@@ -191,8 +196,4 @@ GROUP_TARGET void is_valid(Byte* out, const Byte* points, std::size_t rows) {
     decode_rows(work, work.points, points + first * kRowBytes, kRowBytes, count);
     for (std::size_t i = 0; i < count; ++i) out[first + i] = work.valid[i] & 1;
   }
-}
-
-constexpr Path make_path(const char* name) {
-  return {name, from_uniform, multiply_points, multiply_fixed, multiply_base, add_points, is_valid};
 }

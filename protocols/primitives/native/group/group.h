@@ -1,4 +1,5 @@
-// What one instruction path provides: ristretto255 (RFC 9496) on rows of bytes. Points and scalars are rows of 32 bytes.
+// What one instruction path provides: ristretto255 (RFC 9496), Ed25519's verification and X25519 on rows of bytes. Points and
+// scalars are rows of 32 bytes.
 //
 // A row of the result is zero, the identity's encoding, where an input row is not a canonical encoding. Scalars are taken
 // modulo 2^255, as libsodium does, and need not be below the group's order.
@@ -36,6 +37,11 @@ struct Path {
   void (*add)(Byte* out, const Byte* a, const Byte* b, bool negate, std::size_t rows);
   // out: one byte a row, 1 where the row is a canonical encoding, else 0.
   void (*is_valid)(Byte* out, const Byte* points, std::size_t rows);
+  // out: one byte a row, 1 where the Ed25519 signature holds, else 0. hashes: rows of 64 bytes, SHA-512(R ‖ key ‖ message).
+  // signatures: rows of 64 bytes, R ‖ s.
+  void (*verify)(Byte* out, const Byte* keys, const Byte* hashes, const Byte* signatures, std::size_t rows);
+  // out = X25519(scalar, u-coordinate): 32 bytes a row, zero for a point of small order. scalar_step as for multiply.
+  void (*agree)(Byte* out, const Byte* scalars, std::size_t scalar_step, const Byte* points, std::size_t rows);
 };
 
 const Path& portable_path();

@@ -109,6 +109,8 @@ GROUP_INLINE Fe carry(const Wide& a) {
 #include "point.h"
 #include "batch.h"
 #include "fixed.h"
+#include "signature.h"
+#include "agreement.h"
 
 #undef GROUP_TARGET
 #undef GROUP_INLINE

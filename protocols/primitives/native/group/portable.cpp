@@ -111,6 +111,8 @@ GROUP_INLINE V look_up(const Word* eight, V index) {
 #include "point.h"
 #include "batch.h"
 #include "fixed.h"
+#include "signature.h"
+#include "agreement.h"
 
 #undef GROUP_TARGET
 #undef GROUP_INLINE
