@@ -39,9 +39,9 @@ def curve_lanes() -> CurveLanes | None:
 def _lanes(name: str) -> CurveLanes | None:
     group = get_group()
     try:
-        from protocols.primitives.native_group import NativeGroup
+        from protocols.primitives.native_group import NativeGroup, has_lanes
     except ImportError:
         return None
-    if not isinstance(group, NativeGroup) or (group.path == "portable" and name != "native"):
+    if not isinstance(group, NativeGroup) or not has_lanes() or (group.path == "portable" and name != "native"):
         return None
     return group

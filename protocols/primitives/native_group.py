@@ -26,6 +26,11 @@ def available_paths() -> tuple[str, ...]:
     return tuple(_native_group.available_paths())
 
 
+def has_lanes() -> bool:
+    """Tell whether the extension has signatures and agreements: one that was built from older sources has ristretto255 only."""
+    return hasattr(_native_group.Group, "agree")
+
+
 class NativeGroup:
     """Batch arithmetic in C++. Stateless, shared by threads; every operation releases the GIL."""
 

@@ -310,6 +310,18 @@ def test_many_exchanges_equal_single_ones(engine: str, monkeypatch: pytest.Monke
         own.exchange_each([*publics[:5], bytes(31)])
 
 
+def test_an_extension_from_older_sources_leaves_it_to_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SANDBOX_ENGINE", "auto")
+    monkeypatch.setattr("protocols.primitives.native_group.has_lanes", lambda: False)
+    lanes._lanes.cache_clear()
+    try:
+        assert lanes.curve_lanes() is None
+        signing._accepted.clear()
+        signing.verify_each(honest(3, seed=3))
+    finally:
+        lanes._lanes.cache_clear()
+
+
 def test_wrong_shapes_are_refused_by_the_extension() -> None:
     from protocols.primitives import _native_group
 
