@@ -18,12 +18,11 @@ from protocols.risk.encoding import IntArray, as_frame, encode, group, tally
 from protocols.risk.measures import suppressed_rows
 from protocols.risk.neighbours import is_number, nearest
 from protocols.risk.sampling import choose, draw
-from protocols.risk.statistics import Rate
+from protocols.risk.statistics import KNOWN, Rate
 from protocols.risk.verdict import LINKAGE_THRESHOLD, Finding, judge
 
 BoolArray = npt.NDArray[np.bool_]
 ATTEMPTS = 500
-KNOWN = 1_000_000  # a chance that is known exactly, as so many successes
 
 
 def linkage(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ import pandas as pd
 from protocols.errors import ParameterError
 from protocols.primitives.rng import OsRng, Rng, below, permutation
 from protocols.risk.attacks import ATTEMPTS
-from protocols.risk.encoding import IntArray, as_frame
+from protocols.risk.encoding import IntArray, as_frame, encode, group, tally
 from protocols.risk.neighbours import is_number
 from protocols.risk.statistics import Rate
 from protocols.risk.verdict import LINKAGE_THRESHOLD, Finding, judge
@@ -58,6 +59,7 @@ def singling_out(
     Numbers are taken as "at most" or "at least", away from the release's median, anything else as equal. Only predicates
     that are true of one row of the release are said. A hit is true of exactly one row of the original; the control is the
     same predicates on people who are not in the release, cut to as many as there are. Guessing: values from different rows.
+    Where no column is a number and no row is alone in any `width` columns, no predicate can be said, for certain: that passes.
     Source: Giomi and others, PETS 2023, section 5.1 (multivariate).
     """
     if not 1 <= width <= len(columns):
@@ -68,6 +70,9 @@ def singling_out(
     size = min(len(frames[1]), len(frames[2]))
     people, others = (_part(numbers, permutation(rng, len(numbers[columns[0]]))[:size]) for numbers in (people, others))
     predicates = _predicates(frames[0], table, width, attempts, rng)
+    if not predicates and _nobody_is_alone(frames[0], width):
+        text = f"no {width} columns have values that one row alone has, so there is nothing to say"
+        return Finding(attack="singling out", verdict="PASS", message=text)
     guesses = _predicates(frames[0], table, width, attempts, rng, mixed=True)
     hits = [predicate for predicate in predicates if _is_one(predicate, people)]
     return judge(
@@ -94,6 +99,17 @@ def _as_numbers(frames: Sequence[pd.DataFrame]) -> list[Numbers]:
         for numbers, part in zip(found, parts, strict=True):
             numbers[str(name)] = part
     return found
+
+
+def _nobody_is_alone(frame: pd.DataFrame, width: int) -> bool:
+    if any(is_number(frame[name]) for name in frame.columns):
+        return False
+    columns = [encode(frame[name], name) for name in frame.columns]
+    for chosen in itertools.combinations(columns, width):
+        classes, first = group([column.codes for column in chosen], [column.size for column in chosen])
+        if tally(classes, len(first)).min(initial=2) < 2:
+            return False
+    return True
 
 
 def _part(numbers: Numbers, rows: IntArray) -> Numbers:

@@ -11,6 +11,8 @@ from protocols.errors import ParameterError
 
 CONFIDENCE = 0.95
 NORMAL = NormalDist()
+KNOWN = 1_000_000
+"""A chance that is known exactly is so many successes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,10 @@ class Rate:
     def __post_init__(self) -> None:
         if not 0 <= self.successes <= self.trials:
             raise ParameterError("successes must lie between 0 and the number of trials")
+
+    def __str__(self) -> str:
+        known = self.successes == KNOWN and not self.trials % KNOWN
+        return f"1 in {self.trials // KNOWN:,}" if known else f"{self.successes:,} of {self.trials:,}"
 
 
 @dataclass(frozen=True, slots=True)

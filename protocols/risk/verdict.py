@@ -92,9 +92,7 @@ def judge(
     risk = wilson(rate) if control is None else excess(rate, control)
     p_value = exceeds(risk, threshold)
     named = (("", rate), ("control ", control), ("guessing ", baseline))
-    text = ", ".join(f"{name}{item.successes} of {item.trials}" for name, item in named if item is not None) + (
-        f"; {message}" if message else ""
-    )
+    text = ", ".join(f"{name}{item}" for name, item in named if item is not None) + (f"; {message}" if message else "")
     verdict: Verdict
     if p_value < 1 - CONFIDENCE:
         verdict = "FAIL"

@@ -26,8 +26,9 @@ ATTACKED = 100_000
 STYLE = """
 body { font: 15px/1.5 system-ui, "Noto Sans CJK SC", sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em; }
 table { border-collapse: collapse; width: 100%; margin: 0.5em 0 1.5em; } th, td { text-align: left; padding: 0.25em 0.6em;
-border-bottom: 1px solid #ccc; vertical-align: top; overflow-wrap: anywhere; } td.number { text-align: right; }
-h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin-top: 2em; break-after: avoid; } .bad { font-weight: bold; }
+border-bottom: 1px solid #ccc; vertical-align: top; overflow-wrap: break-word; } .number { text-align: right; }
+h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin-top: 2em; } h2, h2 + p { break-after: avoid; }
+.bad { font-weight: bold; }
 .label { border: 2px solid #111; padding: 0.5em 1em; } svg { max-width: 100%; height: auto; break-inside: avoid; }
 @media print { body { margin: 0; max-width: none; font-size: 11pt; } tr { break-inside: avoid; } }
 """
@@ -185,7 +186,7 @@ def _measured(figures: Figures) -> list[str]:
         ),
     ]
     shown = [(what, value, wanted, "" if met is None else "met" if met else "NOT MET") for what, value, wanted, met in rows]
-    attacks = [(each.attack, each.verdict, each.message) for each in figures.attacks]
+    attacks = [(each.attack, each.verdict, *_interval(each), each.message) for each in figures.attacks]
     rows_in = [int(sizes[(sizes >= low) & (sizes <= (high or sizes[-1]))].sum()) for low, high in SIZES]
     labels = [str(low) if low == high else f"{low}+" if high is None else f"{low}-{high}" for low, high in SIZES]
     ks = list(range(1, MAX_K + 1))
@@ -196,24 +197,37 @@ def _measured(figures: Figures) -> list[str]:
         "<h2>Sizes of classes</h2><p>Rows by the number of rows that share their quasi-identifiers.</p>",
         svg.bars(labels, rows_in, across="rows in the class", up="rows"),
         "<h2>Attacks</h2><p>Linkage is by somebody who knows everyone's quasi-identifiers, in the terms of the output.",
-        "Singling out and inference are not tried: they need a control group, people who are not in the file.</p>",
-        _table(("attack", "verdict", "what was found"), attacks),
+        "Singling out and inference need a control group, people who are not in the file: "
+        "<code>sandbox risk --original --control</code>.</p>",
+        _table(("attack", "verdict", "risk, 95 % interval", "threshold", "what was found"), attacks),
         "<h2>Privacy against utility</h2><p>Rows that would have to go for every class to have k rows, under these rules.</p>",
         svg.line(ks, lost, across="k", up="rows to suppress", mark=figures.k_wanted),
     ]
 
 
+def _interval(finding: Finding) -> tuple[str, str]:
+    if finding.risk is None:
+        return "certain", "none"
+    return f"{finding.risk.value:.2%} ({finding.risk.low:.2%} to {finding.risk.high:.2%})", f"{finding.threshold:.0%}"
+
+
 def _table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    head = f"<tr>{''.join(f'<th>{_text(header)}</th>' for header in headers)}</tr>" if headers else ""
-    body = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in rows)
-    return f"<table>{head}{body}</table>"
+    """Return a table. A column with a header whose cells are numbers is set to the right."""
+    lines = [[str(cell) for cell in row] for row in rows]
+    numeric = [bool(lines) and all(_is_number(line[at]) for line in lines) for at in range(len(headers))]
+    head = "".join(_cell("th", header, right) for header, right in zip(headers, numeric, strict=True))
+    numeric = numeric or [False] * max(map(len, lines), default=0)
+    body = ("".join(_cell("td", *cell) for cell in zip(line, numeric, strict=True)) for line in lines)
+    return f"<table>{f'<tr>{head}</tr>' if head else ''}{''.join(f'<tr>{line}</tr>' for line in body)}</table>"
 
 
-def _cell(value: object) -> str:
-    text = str(value)
-    kind = " class='number'" if text[:1].isdigit() and text.strip("0123456789.,%e+-") == "" else ""
-    kind = " class='bad'" if text in ("NOT MET", "FAIL") else kind
-    return f"<td{kind}>{_text(text)}</td>"
+def _is_number(text: str) -> bool:
+    return text.strip("0123456789.,%e+-") == ""
+
+
+def _cell(tag: str, text: str, right: bool) -> str:
+    kind = " class='bad'" if text in ("NOT MET", "FAIL", "INCONCLUSIVE") else " class='number'" if right else ""
+    return f"<{tag}{kind}>{_text(text)}</{tag}>"
 
 
 def _text(value: object) -> str:

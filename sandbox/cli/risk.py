@@ -15,7 +15,7 @@ from sandbox.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from protocols.risk import Findings, RiskReport
+    from protocols.risk import Finding, Findings, RiskReport
     from protocols.risk.grading import Grade
 
 OPEN_K = 11
@@ -33,11 +33,24 @@ def measure_risk(
     k: Annotated[
         int, typer.Option("--k", help="The smallest class that is asked for: 11 for open data, 5 for controlled use.")
     ] = OPEN_K,
+    original: Annotated[
+        Path | None,
+        typer.Option("--original", help="The people whose data went into FILE, in its terms. With --control: it is attacked."),
+    ] = None,
+    control: Annotated[
+        Path | None,
+        typer.Option("--control", help="People whose data did not, in the same terms: what looks alone tell."),
+    ] = None,
+    exposed: Annotated[
+        Path | None,
+        typer.Option("--exposed", help="Write who was found, as JSON that only you can read. Must not exist."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure what a table tells about single people.
 
-    Nothing leaves this machine, and no value is printed. A table that fails was still measured: the exit code is 0.
+    With --original and --control it is attacked as well. Nothing leaves this machine, and no value is printed. A table that
+    fails was still measured: the exit code is 0.
     """
     from protocols import risk
 
@@ -45,16 +58,39 @@ def measure_risk(
     both = [name for name in names if name in secrets]
     if both:
         raise UsageError(f"{', '.join(map(repr, both))} is named by --quasi and by --sensitive; a column is one or the other")
+    if (original is None) != (control is None):
+        raise UsageError("--original and --control go together: what is told of people in FILE beyond what is told of others")
     table = _table(file, [*names, *secrets])
     people = None if population is None else _table(population, names)
     report = risk.measure(table, names, secrets, population=people)
     gates = risk.gates(report, k=k)
-    attacks = risk.Findings(tuple(risk.homogeneity(table, names, name) for name in secrets))
+    found = [risk.homogeneity(table, names, name) for name in secrets]
+    if original is not None and control is not None:
+        people, others = (_table(path, [*names, *secrets]) for path in (original, control))
+        found += _attacked(table, people, others, names, secrets)
+    attacks = risk.together(found)
+    if exposed is not None:
+        from sandbox.cli.exposed import write_exposed
+
+        write_exposed(exposed, attacks)
     grade = risk.grade(report, direct_identifiers=False)
     if as_json:
         console.emit(_document(report, gates, attacks, grade))
     else:
         _show(report, gates, attacks, grade)
+
+
+def _attacked(
+    table: pd.DataFrame, people: pd.DataFrame, others: pd.DataFrame, names: list[str], secrets: list[str]
+) -> list[Finding]:
+    """Return what attacks with a control group find. Secrets are what an attacker learns, never what it starts from."""
+    from protocols import risk
+
+    return [
+        risk.linkage(table, people, names, control=others),
+        risk.singling_out(table, people, others, [*names, *secrets], width=min(3, len(names) + len(secrets))),
+        *(risk.inference(table, people, others, names, name) for name in secrets),
+    ]
 
 
 def _names(text: str, option: str) -> list[str]:
@@ -89,12 +125,14 @@ def _document(report: RiskReport, gates: Findings, attacks: Findings, grade: Gra
 
 
 def _finding(item: Any) -> dict[str, Any]:
-    return {"name": item.attack, "verdict": item.verdict, "message": item.message}
+    document = {"name": item.attack, "verdict": item.verdict, "message": item.message, "threshold": item.threshold}
+    return document | {"risk": None if item.risk is None else dataclasses.asdict(item.risk)}
 
 
 def _verdict(gates: Findings, attacks: Findings) -> str:
-    items = [*gates.items, *attacks.items]
-    return "FAIL" if any(item.verdict == "FAIL" for item in items) else "PASS"
+    from protocols import risk
+
+    return risk.Findings((*gates.items, *attacks.items)).verdict
 
 
 def _show(report: RiskReport, gates: Findings, attacks: Findings, grade: Grade) -> None:

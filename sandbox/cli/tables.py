@@ -122,17 +122,17 @@ class InputTable:
 
 
 @contextmanager
-def fresh_file(path: Path) -> Iterator[IO[bytes]]:
+def fresh_file(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     """Yield a file that appears under its name only when all went well, and never in the place of another.
 
-    Where the system can, it has no name until then, so that not even a killed process leaves anything.
-    Raises StateError: exists already, cannot be written.
+    Where the system can, it has no name until then, so that not even a killed process leaves anything. private: only its owner
+    may read it. Raises StateError: exists already, cannot be written.
     """
     if path.exists() or path.is_symlink():
         raise StateError(f"{str(path)!a} exists and stays as it is; name a new file")
     problem = ""
     try:
-        with _nameless(path.parent) as (file, name):
+        with _nameless(path.parent, 0o600 if private else 0o644) as (file, name):
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -151,20 +151,20 @@ def fresh_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _nameless(folder: Path) -> Iterator[tuple[IO[bytes], str]]:
+def _nameless(folder: Path, mode: int) -> Iterator[tuple[IO[bytes], str]]:
     """Yield an open file of this folder, and by what it can be linked."""
     flag = getattr(os, "O_TMPFILE", None)
     if flag is not None:
         descriptor = -1
         with suppress(OSError):  # not every file system has it
-            descriptor = os.open(folder, flag | os.O_RDWR, 0o644)
+            descriptor = os.open(folder, flag | os.O_RDWR, mode)
         if descriptor >= 0:
             with os.fdopen(descriptor, "wb") as file:
                 yield file, f"/proc/self/fd/{descriptor}"
             return
     name = folder / f".{secrets.token_hex(8)}.part"
     try:
-        with name.open("xb") as file:
+        with open(name, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
             yield file, str(name.absolute())
     finally:
         name.unlink(missing_ok=True)

@@ -34,7 +34,8 @@ ENCODINGS = {
     "big5": "big5",
 }
 DELIMITERS = (",", "\t", ";", "|")
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 2 << 20
+"""No record may be longer. Arrow reads 32 blocks ahead of whoever consumes them, so this bounds the memory of a stream too."""
 SAMPLE_CHARACTERS = 1 << 18
 csv.field_size_limit(2**31 - 1)  # the module's own limit is 128 KiB; ours is BLOCK_BYTES
 _NUMBER_OR_DATE = re.compile(r"[+-]?[0-9]+([.,][0-9]+)*|[0-9]{4}-[0-9]{2}-[0-9]{2}.*")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from random import Random
 
 import pytest
 from cli_running import Run
@@ -52,6 +54,37 @@ def test_a_population_judges_by_the_crowd(run: Run, file: str, tmp_path: Path) -
     )
 
 
+def people(path: Path, rng: Random, *, detail: int) -> str:
+    """Write 1,000 people whose secret follows from nothing; detail: how many values an age has."""
+    lines = [f"age{rng.randrange(detail)},town{rng.randrange(2)},{rng.choice(['flu', 'cold'])}\n" for _ in range(1000)]
+    path.write_text("age,town,ill\n" + "".join(lines))
+    return str(path)
+
+
+def test_attacks_with_a_control_group_find_a_leak_and_name_it_to_the_auditor_only(run: Run, tmp_path: Path) -> None:
+    rng = Random(5)
+    leak, others = people(tmp_path / "leak.csv", rng, detail=3000), people(tmp_path / "others.csv", rng, detail=3000)
+    good, strangers = people(tmp_path / "good.csv", rng, detail=20), people(tmp_path / "strangers.csv", rng, detail=20)
+    asked = ("--quasi", "age,town", "--sensitive", "ill", "--json")
+
+    found = run("risk", leak, *asked, "--original", leak, "--control", others, "--exposed", str(tmp_path / "who.json"))
+    verdicts = {item["name"]: item["verdict"] for item in found.document["attacks"]}
+    assert verdicts == dict.fromkeys(("homogeneity", "linkage", "singling out", "inference"), "FAIL")
+    who = {item["attack"]: item for item in json.loads((tmp_path / "who.json").read_text())}
+    assert len(who["linkage"]["exposed"]) > 500
+    assert who["linkage"]["of"] == "original"
+    assert all(len(predicate) == 3 for predicate in who["singling out"]["exposed"])
+    assert (tmp_path / "who.json").stat().st_mode & 0o777 == 0o600
+    assert "age1" not in found.out
+
+    found = run("risk", good, *asked, "--original", good, "--control", strangers)
+    verdicts = {item["name"]: item["verdict"] for item in found.document["attacks"]}
+    assert verdicts["linkage"] == verdicts["singling out"] == verdicts["homogeneity"] == "PASS"
+    # Nobody's secret follows from what is known, so the attack does no better than guessing: that shows nothing.
+    assert verdicts["inference"] in ("PASS", "INCONCLUSIVE")
+    assert found.document["verdict"] == verdicts["inference"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -60,6 +93,7 @@ def test_a_population_judges_by_the_crowd(run: Run, file: str, tmp_path: Path) -
         (["--quasi", "age", "--sensitive", "age"], 2, "one or the other"),
         (["--quasi", "age", "--k", "0"], 2, "from 1 on"),
         ([], 2, "--quasi"),
+        (["--quasi", "age", "--original", "nowhere.csv"], 2, "go together"),
         (["--quasi", "age", "--population", "nowhere.csv"], 6, "no such file"),
     ],
 )
