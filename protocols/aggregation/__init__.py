@@ -4,7 +4,7 @@ from protocols.aggregation.disclosure import disclosure
 from protocols.aggregation.gate import SumGate, SumResult
 from protocols.aggregation.history import SumHistory
 from protocols.aggregation.local import secure_sum
-from protocols.aggregation.noise import Block, NoisePlan, plan_noise
+from protocols.aggregation.noise import Block, LaplacePlan, NoisePlan, plan_laplace, plan_noise
 from protocols.aggregation.operator import SumOperator, SumOutcome
 from protocols.aggregation.params import Member, SumParams, plan_sum
 from protocols.aggregation.party import Participation, SumParty
@@ -12,6 +12,7 @@ from protocols.aggregation.thresholds import Thresholds, choose
 
 __all__ = [
     "Block",
+    "LaplacePlan",
     "Member",
     "NoisePlan",
     "Participation",
@@ -25,6 +26,7 @@ __all__ = [
     "Thresholds",
     "choose",
     "disclosure",
+    "plan_laplace",
     "plan_noise",
     "plan_sum",
     "secure_sum",

@@ -20,6 +20,8 @@ AVAILABILITY_BITS = 20
 MIN_PARTIES = 3
 # Fewer are all neighbours of each other: that is no more masks than a thousand parties' graph, and bears more collusion.
 GRAPH_FROM = 50
+RATE = 0.1
+"""Share of the parties that may drop, and that may collude, where none is asked for."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,21 +90,27 @@ class Thresholds:
         return "<pre>" + self.explain().replace("<", "&lt;") + "</pre>"
 
 
-def choose(parties: int, *, threshold: int | None = None, dropout: float = 0.1, corruption: float = 0.1) -> Thresholds:
+def choose(
+    parties: int, *, threshold: int | None = None, dropout: float | None = None, corruption: float | None = None
+) -> Thresholds:
     """Return the thresholds for n parties: a regular graph from GRAPH_FROM on where its degree is below n / 2, else complete.
 
     threshold: T, ⌊2n/3⌋ + 1 unless given. dropout, corruption: shares of the parties that may drop, or collude with the
-    operator, for the graph's bounds. In the complete graph both follow from T alone. Raises ParameterError.
+    operator; RATE each for the regular graph's bounds unless given. In the complete graph T alone says how many may. Raises
+    ParameterError, also where T cannot bear the rates that are asked for.
     """
     if parties < 2:
         raise ParameterError(f"{parties} parties cannot hide anything in a sum; it takes {MIN_PARTIES}")
-    if not (0 <= dropout < 1 and 0 <= corruption < 1):
+    rates = [RATE if share is None else share for share in (corruption, dropout)]
+    if not all(0 <= share < 1 for share in rates):
         raise ParameterError("dropout and corruption are shares of the parties, from 0 to below 1")
     signatures = 2 * parties // 3 + 1 if threshold is None else threshold
     signatures = min(signatures, parties)
     if not parties < 2 * signatures or (threshold is not None and threshold > parties):
         raise ParameterError(f"the threshold of {parties} parties is from {parties // 2 + 1} to {parties}, not {threshold}")
-    colluding, dropping = (math.ceil(Fraction(share).limit_denominator(10**6) * parties) for share in (corruption, dropout))
+    colluding, dropping = (math.ceil(Fraction(share).limit_denominator(10**6) * parties) for share in rates)
+    if dropout is not None and dropping > parties - signatures:
+        raise _beyond(parties, signatures, parties - signatures, "be missing at the end: a lower threshold", dropping)
     if parties >= GRAPH_FROM and 2 * signatures > parties + colluding:
         found = _regular(parties, colluding, dropping)
         if found is not None:
@@ -118,14 +126,21 @@ def choose(parties: int, *, threshold: int | None = None, dropout: float = 0.1, 
                 bounds=bounds,
             )
     shares = max(1, signatures - 1)
+    borne = max(0, min(2 * signatures - parties - 1, shares - 1, parties - 2))
+    if corruption is not None and colluding > borne:
+        raise _beyond(parties, signatures, borne, "collude: a higher threshold", colluding)
     return Thresholds(
         parties=parties,
         signatures=signatures,
         neighbours=parties - 1,
         shares=shares,
-        colluding=max(0, min(2 * signatures - parties - 1, shares - 1, parties - 2)),
+        colluding=borne,
         dropping=parties - signatures,
     )
+
+
+def _beyond(parties: int, signatures: int, most: int, what: str, asked: int) -> ParameterError:
+    return ParameterError(f"of {parties} parties with T = {signatures}, {most} may {what}, or more parties, would bear {asked}")
 
 
 def bounds_of(n: int, k: int, t: int, c: int, d: int) -> Iterator[Bound]:

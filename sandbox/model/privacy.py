@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Literal as OneOf
 
 from protocols.errors import ParameterError
-from protocols.primitives.accounting import rho_within, units_down, units_up
+from protocols.primitives.accounting import laplace_cost, rho_within, units_down, units_up
 from sandbox.errors import DocumentError, UsageError
 from sandbox.model.canonical import Document
 
@@ -30,25 +30,36 @@ class PrivacyTerms(Document, frozen=True, kw_only=True):
 
 
 class NoiseRules(Document, frozen=True, kw_only=True):
-    """A profile's noise: discrete Gaussian on every number of a release, each person's (ε, δ) in all of it together.
+    """A profile's noise on every number of a release: each person's (ε, δ) in all of it together.
 
-    where: added by the `gate` to the exact sum, or in `shares` by the parties, so that nobody sees the exact sum.
-    epsilon_total: of all releases of an asset to one recipient, where its owner sets no smaller one. Decimal text.
+    kind: discrete `gaussian`, or discrete `laplace`, which the gate alone adds: one release is then ε-private without any
+    δ, and δ is only what the total is read at. where: added by the `gate` to the exact sum, or in `shares` by the parties,
+    so that nobody sees the exact sum. epsilon_total: of all releases of an asset to one recipient, where its owner sets no
+    smaller one. Decimal text.
     """
 
     where: OneOf["gate", "shares"]
     epsilon: str
     epsilon_total: str
     delta: str
+    kind: OneOf["gaussian", "laplace"] = "gaussian"
 
     def __post_init__(self) -> None:
+        if self.kind == "laplace" and self.where != "gate":
+            raise DocumentError("noise.where: sums of discrete Laplace noise are none, so that the gate adds it")
         _check_epsilon(self.epsilon, field="noise.epsilon")
         _check_epsilon(self.epsilon_total, field="noise.epsilon_total")
         _check_delta(self.delta, field="noise.delta")
 
+    def guarantee(self) -> str:
+        """Return what a release guarantees each person, in words."""
+        return f"ε = {self.epsilon}" + (f" at δ = {self.delta}" if self.kind == "gaussian" else ", without a δ,")
+
 
 def cost_of(noise: NoiseRules) -> Fraction:
     """Return ρ of one release. Raises UsageError where the extra `privacy` is missing or no noise is enough."""
+    if noise.kind == "laplace":
+        return laplace_cost(Fraction(noise.epsilon))
     return _rho(noise.epsilon, noise.delta)
 
 

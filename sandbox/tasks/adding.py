@@ -87,7 +87,7 @@ def _title(plan: Plan) -> str:
     if noise is None:
         return title
     who = "by the gate" if noise.where == "gate" else "in shares by the parts"
-    return f"{title}; discrete Gaussian noise {who}, ε = {noise.epsilon} at δ = {noise.delta} for each person"
+    return f"{title}; discrete {noise.kind.capitalize()} noise {who}, {noise.guarantee()} for each person"
 
 
 def _cost(plan: Plan) -> tuple[Cost, ...]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import html
+from collections.abc import Sequence
 
 from protocols.disclosure import Disclosure
-from sandbox.model.decision import Decision
+from sandbox.model.decision import Decision, Finding
 from sandbox.model.plan import Plan
 from sandbox.planning import Fragment, Line, describe, fragment
 from sandbox.tasks.adding import fewest_parts
 from sandbox.tasks.method import Cost
 from sandbox.tasks.methods import method_of
 from sandbox.tasks.product import html_table
+
+MOST_ALIKE = 6
+"""Of a check with more findings that pass, text shows one: a federated table of many parts asks each owner the same."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +42,7 @@ class Explanation:
             for item in self.disclosure.learned
         ]
         cost = [f"  {item.provider:<20} {item.what}: {item.bytes} bytes a {item.per}" for item in self.cost]
-        decided = [f"  {item.verdict:<12} {item.check}: {item.message}" for item in self.decision.findings]
+        decided = [f"  {item.verdict:<12} {item.check}: {message}" for item, message in _said_once(self.decision.findings)]
         sections = (
             (f"Question: {self.plan.title}", [f"  plan {self.digest()}", f"  purpose {self.plan.purpose}"]),
             ("Steps", [f"  {line.step:<8} {line.subject:<20} {line.text}" for line in self.lines]),
@@ -82,6 +87,20 @@ class Explanation:
     def __repr__(self) -> str:
         verdict = "allowed" if self.decision.allowed else "denied"
         return f"<Explanation of {self.plan.title!r}: {len(self.plan.inputs)} providers, {verdict}>"
+
+
+def _said_once(findings: Sequence[Finding]) -> list[tuple[Finding, str]]:
+    """Findings with their messages, in order; of a check that passes for many tables, the first and how many others."""
+    passing = collections.Counter(item.check for item in findings if item.verdict == "pass")
+    told: set[str] = set()
+    shown = []
+    for item in findings:
+        if item.verdict != "pass" or passing[item.check] <= MOST_ALIKE:
+            shown.append((item, item.message))
+        elif item.check not in told:
+            told.add(item.check)
+            shown.append((item, f"{item.message}; {passing[item.check] - 1} other findings pass as well"))
+    return shown
 
 
 def explained(plan: Plan, decision: Decision) -> Explanation:

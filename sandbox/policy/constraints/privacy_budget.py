@@ -43,7 +43,7 @@ def _too_much(policy: Policy, noise: NoiseRules) -> str | None:
         return None
     if Fraction(noise.epsilon) > Fraction(terms.epsilon_per_release):
         return f"a release spends ε = {noise.epsilon}; the owner of {policy.asset} allows {terms.epsilon_per_release}"
-    if Fraction(noise.delta) > Fraction(terms.delta):
+    if noise.kind == "gaussian" and Fraction(noise.delta) > Fraction(terms.delta):
         return f"a release has δ = {noise.delta}; the owner of {policy.asset} allows {terms.delta}"
     return None
 
@@ -60,7 +60,7 @@ def _judge_total(case: Case, plan: Plan, policy: Policy, noise: NoiseRules) -> F
         if left[-1] < 1:
             message = f"the privacy budget of {policy.asset} towards {recipient} does not hold another release"
             return finding(NAME, passes=False, subject=policy.asset, message=message)
-    message = f"{policy.asset}: ε = {noise.epsilon} at δ = {noise.delta}; the budget holds {min(left, default=0)} such releases"
+    message = f"{policy.asset}: {noise.guarantee().rstrip(',')}; the budget holds {min(left, default=0)} such releases"
     return finding(NAME, passes=bool(left), subject=policy.asset, message=message)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from support.deterministic import DeterministicRng
 
-from protocols.aggregation import Block, choose, plan_noise, secure_sum
+from protocols.aggregation import Block, choose, plan_laplace, plan_noise, secure_sum
 from protocols.aggregation.noise import REACH_SIGMAS
 from protocols.errors import EncodingOverflow, ParameterError
 from protocols.primitives.accounting import gaussian_cost
@@ -113,3 +113,39 @@ def test_noise_without_meaning_is_refused(blocks: tuple[tuple[int, int], ...], r
     for length, sensitivity in ((0, 1), (1, -1)):
         with pytest.raises(ParameterError):
             Block(length=length, sensitivity=sensitivity)
+
+
+@given(
+    sensitivities=st.lists(st.integers(0, 10**6), min_size=1, max_size=4).filter(any),
+    epsilon=st.fractions(Fraction(1, 100), Fraction(8), max_denominator=1000),
+)
+def test_laplace_noise_spends_exactly_its_epsilon(sensitivities: list[int], epsilon: Fraction) -> None:
+    plan = plan_laplace([Block(length=2, sensitivity=each) for each in sensitivities], epsilon)
+    assert plan.epsilon == epsilon
+    assert plan.cost == epsilon**2 / 2
+    shares = {each / scale for each, scale in zip(sensitivities, plan.scales, strict=True) if each}
+    assert len(shares) == 1, "ε is split evenly"
+
+
+def test_laplace_noise_has_its_distribution_and_its_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_laplace([Block(length=40_000, sensitivity=1), Block(length=3, sensitivity=0)], Fraction(1, 2))
+    drawn = plan.draw(DeterministicRng("laplace"))
+    assert drawn.shape == (plan.length,)
+    assert not drawn[40_000:].any()
+    # P(x) = (1 - q) / (1 + q) q^|x|, q = e^-ε
+    q = math.exp(-0.5)
+    for value in range(-4, 5):
+        expected = 40_000 * (1 - q) / (1 + q) * q ** abs(value)
+        assert abs((drawn[:40_000] == value).sum() - expected) < 5 * math.sqrt(expected)
+    assert math.exp(-plan.reach / float(plan.scales[0])) < 2**-100
+    monkeypatch.setattr(
+        "protocols.aggregation.noise.discrete_laplace", lambda rng, scale, count: np.full(count, plan.reach + 1)
+    )
+    with pytest.raises(EncodingOverflow, match="beyond its reach"):
+        plan.draw(OsRng())
+
+
+@pytest.mark.parametrize(("blocks", "epsilon"), [((), 1), (((3, 0),), 1), (((3, 1),), 0), (((3, 1),), -1)])
+def test_laplace_noise_without_meaning_is_refused(blocks: tuple[tuple[int, int], ...], epsilon: int) -> None:
+    with pytest.raises(ParameterError):
+        plan_laplace([Block(length=n, sensitivity=s) for n, s in blocks], Fraction(epsilon))

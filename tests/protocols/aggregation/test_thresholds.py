@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections import Counter
 from fractions import Fraction
@@ -72,7 +73,14 @@ def connected(n: int, k: int, removed: set[int]) -> bool:
 )
 @settings(max_examples=60, deadline=None)
 def test_every_choice_keeps_what_it_promises(parties: int, dropout: float, corruption: float) -> None:
-    found = choose(parties, dropout=dropout, corruption=corruption)
+    try:
+        found = choose(parties, dropout=dropout, corruption=corruption)
+    except ParameterError:
+        # Refused only where the complete graph of as many parties cannot bear what is asked.
+        found = choose(parties)
+        asked = math.ceil(Fraction(str(dropout)) * parties), math.ceil(Fraction(str(corruption)) * parties)
+        most = parties - (2 * parties // 3 + 1), found.colluding
+        assert asked[0] > most[0] or asked[1] > most[1] or not found.is_complete
     assert 2 * found.signatures > parties + found.colluding
     assert found.shares > found.colluding or parties == 2 or not found.is_complete
     if found.is_complete:
@@ -96,6 +104,10 @@ def test_the_readme_has_the_choices() -> None:
     assert len(rows) >= 8
     for parties, signatures, *cells in rows:
         for share, cell in zip((0.05, 0.1, 0.2), cells, strict=True):
+            if cell == "refused":
+                with pytest.raises(ParameterError, match="would bear"):
+                    choose(int(parties), dropout=share, corruption=share)
+                continue
             found = choose(int(parties), dropout=share, corruption=share)
             shown = (
                 f"all, {found.shares} (c = {found.colluding})" if found.is_complete else f"{found.neighbours}, {found.shares}"
@@ -113,7 +125,15 @@ def test_explanations_name_numbers_and_reasons() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"parties": 1}, {"parties": 5, "threshold": 2}, {"parties": 5, "threshold": 6}, {"parties": 5, "dropout": -0.1}]
+    "bad",
+    [
+        {"parties": 1},
+        {"parties": 5, "threshold": 2},
+        {"parties": 5, "threshold": 6},
+        {"parties": 5, "dropout": -0.1},
+        {"parties": 20, "dropout": 0.4},
+        {"parties": 60, "threshold": 55, "dropout": 0.3},
+    ],
 )
 def test_nonsense_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ParameterError):

@@ -162,3 +162,11 @@ def test_decimal_text_is_the_number_that_was_written(number: float) -> None:
 def test_other_texts_are_no_numbers(text: str) -> None:
     with pytest.raises(DocumentError, match="no decimal number"):
         msgspec.structs.replace(NOISE, epsilon=text)
+
+
+def test_laplace_noise_is_charged_by_its_epsilon_and_never_comes_in_shares() -> None:
+    laplace = NoiseRules(where="gate", kind="laplace", epsilon="0.5", epsilon_total="4", delta="0.000001")
+    assert cost_of(laplace) == Fraction(1, 8)
+    assert laplace.guarantee() == "ε = 0.5, without a δ,"
+    with pytest.raises(DocumentError, match="the gate adds it"):
+        NoiseRules(where="shares", kind="laplace", epsilon="0.5", epsilon_total="4", delta="0.000001")
