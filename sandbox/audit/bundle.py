@@ -7,9 +7,13 @@ import secrets
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal as OneOf
+
+import msgspec
 
 from sandbox.errors import AuditError, DocumentError, NotFound, StateError
 from sandbox.model.canonical import MAX_DOCUMENT_BYTES, canonical, parse
+from sandbox.model.certificate import SignedCertificate
 from sandbox.model.decision import Decision
 from sandbox.model.evidence import (
     Bundle,
@@ -25,7 +29,13 @@ from sandbox.model.product import ProductCard
 
 MANIFEST = "bundle.json"
 PAYLOAD = "product.arrow"
+FORMAT: OneOf["public-data-sandbox/bundle/2"] = "public-data-sandbox/bundle/2"
+WITHOUT_CERTIFICATE = "public-data-sandbox/bundle/1"
 MAX_PAYLOAD_BYTES = 4 << 30
+
+
+class _Stated(msgspec.Struct):
+    format: str
 
 
 def product_record(*, task: str, payload: bytes, arrow_schema: str, card: ProductCard) -> ProductRecord:
@@ -49,12 +59,13 @@ def build_bundle(
     commitments: Iterable[InputCommitment],
     transcripts: Iterable[SignedTranscript],
     product: ProductRecord,
+    certificate: SignedCertificate,
     log: LogEvidence,
 ) -> bytes:
     """Return the bytes of `bundle.json`. grants: the one that was used, then its parents. Checks nothing: `verify` does."""
     return canonical(
         Bundle(
-            format="public-data-sandbox/bundle/1",
+            format=FORMAT,
             task=task,
             plan=plan,
             grants=tuple(grants),
@@ -62,6 +73,7 @@ def build_bundle(
             commitments=tuple(commitments),
             transcripts=tuple(sorted(transcripts, key=lambda item: item.transcript.party)),
             product=product,
+            certificate=certificate,
             log=log,
         )
     )
@@ -108,10 +120,13 @@ def read_bundle(directory: Path) -> tuple[bytes, bytes]:
 
 
 def parse_bundle(manifest: bytes) -> Bundle:
-    """Return the document of a manifest, canonical or refused. Raises AuditError (invalid)."""
+    """Return the document of a manifest, canonical or refused. Raises AuditError: invalid; incomplete for an old format."""
     try:
         return parse(manifest, Bundle, what=MANIFEST)
     except DocumentError as error:
+        if _format_of(manifest) == WITHOUT_CERTIFICATE:
+            problem = f"the bundle is of the format {WITHOUT_CERTIFICATE}, which had none: nothing says what was measured"
+            raise AuditError(problem, place="certificate", kind="incomplete") from None
         raise AuditError(str(error), place=MANIFEST) from None
 
 
@@ -132,6 +147,14 @@ def read_file(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise AuditError(f"the file is larger than {limit} bytes", place=place)
     return data
+
+
+def _format_of(manifest: bytes) -> str:
+    """Return the format that a manifest states, whatever else is in it; nothing where it states none."""
+    try:
+        return msgspec.json.decode(manifest, type=_Stated).format
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        return ""
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -86,7 +86,7 @@ RULES: Mapping[EventKind, EventRule] = {
         chain="data",
         roles=frozenset({"authoriser"}),
         cites=frozenset({"task.authorised", "session.opened"}),
-        subjects=frozenset({"plan", "approval", "decision", "commitment", "transcript", "product", "payload"}),
+        subjects=frozenset({"plan", "approval", "decision", "commitment", "transcript", "product", "payload", "certificate"}),
     ),
     "product.withheld": EventRule(
         chain="data",

@@ -9,7 +9,7 @@ import datetime
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox.audit import check_authority, check_data, check_log, check_parts
+from sandbox.audit import check_authority, check_certificate, check_data, check_log, check_parts
 from sandbox.audit.bundle import parse_bundle, read_bundle
 from sandbox.audit.case import Case, Check, Report
 from sandbox.audit.trust import Trust, load_trust
@@ -34,6 +34,7 @@ CHECKS: tuple[tuple[str, Callable[[Case], str]], ...] = (
     ("commitments", check_data.commitments),
     ("transcripts", check_data.transcripts),
     ("product", check_data.product),
+    ("certificate", check_certificate.certificate),
 )
 """From the outside in: bytes, then the log that nobody here controls, then who said what, then what it means."""
 
@@ -42,6 +43,7 @@ NOT_PROVED = (
     "that no revocation was left out of the bundle: compare with the whole log (`sandbox audit reconcile`)",
     "that the released numbers are right: the operator is assumed to follow the protocol, and a replay would show otherwise",
     "that the providers' rows are true",
+    "that the certificate's figures are right: `sandbox audit attack` recomputes those that can be",
 )
 
 

@@ -10,6 +10,7 @@ from typing import Self
 
 from sandbox.errors import DocumentError
 from sandbox.model.canonical import Document, canonical, digest
+from sandbox.model.certificate import SignedCertificate
 from sandbox.model.decision import Decision
 from sandbox.model.grant import Signature, SignedGrant, check_digest, check_utc
 from sandbox.model.party import check_distinct, check_name
@@ -36,6 +37,7 @@ SubjectRole = OneOf[
     "transcript",
     "product",
     "payload",
+    "certificate",
 ]
 
 
@@ -43,7 +45,8 @@ class Subject(Document, frozen=True, kw_only=True):
     """What an event speaks of, by digest.
 
     plan, decision, commitment, product: the document's digest. grant: of the Grant, its identity for counting; approval: of the
-    SignedGrant, signatures included. revocation, transcript: of the signed document. payload: SHA-256 of the Arrow file.
+    SignedGrant, signatures included. revocation, transcript, certificate: of the signed document. payload: SHA-256 of the
+    Arrow file.
     """
 
     role: SubjectRole
@@ -230,7 +233,7 @@ class LogEvidence(Document, frozen=True, kw_only=True):
 class Bundle(Document, frozen=True, kw_only=True):
     """One released product and all that verifying it needs, except the trust file. grants: the one used, then its parents."""
 
-    format: OneOf["public-data-sandbox/bundle/1"]
+    format: OneOf["public-data-sandbox/bundle/2"]
     task: str
     plan: Plan
     grants: tuple[SignedGrant, ...]
@@ -238,6 +241,7 @@ class Bundle(Document, frozen=True, kw_only=True):
     commitments: tuple[InputCommitment, ...]
     transcripts: tuple[SignedTranscript, ...]
     product: ProductRecord
+    certificate: SignedCertificate
     log: LogEvidence
 
 

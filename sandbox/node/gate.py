@@ -5,16 +5,22 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import msgspec
+
 from sandbox.audit.bundle import build_bundle, product_record, write_bundle
 from sandbox.audit.note import SignedCheckpoint
 from sandbox.errors import Withheld
 from sandbox.ledger import LedgerTransaction
-from sandbox.model.decision import Decision
+from sandbox.model.canonical import digest
+from sandbox.model.certificate import AttackResult, HistoryPosition, Measurement, SignedCertificate
+from sandbox.model.decision import Decision, Finding
 from sandbox.model.evidence import InputCommitment, SignedEvent, SignedTranscript
 from sandbox.model.product import ReleaseRecord
 from sandbox.node.manager import ManagerNode, use_key
 from sandbox.tasks.casefile import CaseFile, KeptGrant, ReleasedProduct, Task
 from sandbox.tasks.judging import Judge, Judged
+from sandbox.tasks.measured import certify
+from sandbox.tasks.records import ReleaseHistory
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,19 +41,20 @@ def publish(manager: ManagerNode, proceedings: Proceedings, judge: Judge) -> Rel
     """Judge what was computed and release what passes, in one transaction with the use that it costs and its log entry.
 
     Releases take turns: if another one came first, the checks against history run again. The product leaves this node only
-    when its release is in the log and its bundle is written. Raises Withheld if nothing passes; that costs the use too, since a
-    refusal tells something.
+    when its release is in the log and its bundle is written. Raises Withheld if nothing passes, or if any verdict
+    of the certificate is not PASS; that costs the use too, since a refusal tells something.
     """
     plan = proceedings.task.plan
     while True:
-        head, history = manager.records.history([entry.asset for entry in plan.inputs])
-        judged = judge(history)
-        if judged.nothing_released:
+        history = manager.records.history([entry.asset for entry in plan.inputs])
+        judged = judge(history.records)
+        certificate = _certificate(manager, proceedings.task, judged, history)
+        if judged.nothing_released or certificate.certificate.blocking:
             _withhold(manager, proceedings)
-            raise Withheld(judged.card.findings)
-        product = _product(manager, proceedings, judged)
+            raise Withheld((*judged.card.findings, *map(_blocked, certificate.certificate.blocking)))
+        product = _product(manager, proceedings, judged, certificate)
         with manager.ledger.transaction(manager.clock()) as transaction:
-            if manager.records.history_head(transaction.connection) != head:
+            if manager.records.history_head(transaction.connection) != history.head:
                 continue
             _keep(manager, transaction, judged.record, product)
         manager.logbook.deliver()
@@ -72,6 +79,7 @@ def _write_bundle(manager: ManagerNode, product: ReleasedProduct, directory: Pat
         commitments=case.commitments,
         transcripts=case.transcripts,
         product=case.product,
+        certificate=case.certificate,
         log=manager.logbook.evidence(case.events, case.relied_on),
     )
     return write_bundle(directory, manifest, product.payload)
@@ -100,9 +108,28 @@ def _withhold(manager: ManagerNode, proceedings: Proceedings) -> None:
     manager.logbook.deliver()
 
 
-def _product(manager: ManagerNode, proceedings: Proceedings, judged: Judged) -> ReleasedProduct:
+def _certificate(manager: ManagerNode, task: Task, judged: Judged, history: ReleaseHistory) -> SignedCertificate:
+    position = HistoryPosition(position=history.head, products=history.products)
+    found = certify(task.id, task.plan, judged.payload, judged.measured, position)
+    return SignedCertificate.sign(found, manager.identity)
+
+
+def _blocked(item: Measurement | AttackResult) -> Finding:
+    """What a verdict that blocks reads like to whoever asked: which one, and no figure."""
+    return Finding(
+        check=f"certificate.{item.name}",
+        verdict="fail" if item.verdict == "FAIL" else "inconclusive",
+        subject=item.subject,
+        message=f"{item.name} of {item.subject} is {item.verdict}",
+    )
+
+
+def _product(manager: ManagerNode, proceedings: Proceedings, judged: Judged, certificate: SignedCertificate) -> ReleasedProduct:
     task = proceedings.task
-    record = product_record(task=task.id, payload=judged.payload, arrow_schema=judged.arrow_schema, card=judged.card)
+    card = msgspec.structs.replace(
+        judged.card, certificate=digest(certificate), lineage=certificate.certificate.history.products
+    )
+    record = product_record(task=task.id, payload=judged.payload, arrow_schema=judged.arrow_schema, card=card)
     transcripts = tuple(sorted(proceedings.transcripts, key=lambda item: item.transcript.party))
     grants = tuple(kept.signed for kept in proceedings.grants)
     event = manager.event(
@@ -116,6 +143,7 @@ def _product(manager: ManagerNode, proceedings: Proceedings, judged: Judged) -> 
             "transcript": transcripts,
             "product": record,
             "payload": record.payload,
+            "certificate": certificate,
         },
         cites=[task.authorised, proceedings.opened],
     )
@@ -127,6 +155,7 @@ def _product(manager: ManagerNode, proceedings: Proceedings, judged: Judged) -> 
         commitments=proceedings.commitments,
         transcripts=transcripts,
         product=record,
+        certificate=certificate,
         events=(*_before(proceedings.grants), *proceedings.events, event),
         relied_on=tuple(dict.fromkeys(item.note for item in proceedings.checkpoints)),
     )

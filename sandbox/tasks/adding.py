@@ -10,6 +10,7 @@ from protocols.disclosure import Disclosure
 from sandbox.errors import UsageError
 from sandbox.model.federation import Federation
 from sandbox.model.plan import Plan
+from sandbox.tasks.measuring import measure_cells
 from sandbox.tasks.method import Cost, Method
 from sandbox.tasks.noised import noise_of
 from sandbox.tasks.totals import layout_of
@@ -97,4 +98,4 @@ def _cost(plan: Plan) -> tuple[Cost, ...]:
     return (Cost(provider="each part", what=what, bytes=size, per="session"),)
 
 
-METHOD = Method(disclosure=_disclosure, cost=_cost, title=_title)
+METHOD = Method(disclosure=_disclosure, cost=_cost, title=_title, measure=measure_cells)

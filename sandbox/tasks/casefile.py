@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from sandbox.model.canonical import Document
+from sandbox.model.certificate import SignedCertificate
 from sandbox.model.decision import Decision
 from sandbox.model.evidence import InputCommitment, ProductRecord, SignedEvent, SignedTranscript
 from sandbox.model.grant import SignedGrant
@@ -26,6 +27,7 @@ class CaseFile(Document, frozen=True, kw_only=True):
     commitments: tuple[InputCommitment, ...]
     transcripts: tuple[SignedTranscript, ...]
     product: ProductRecord
+    certificate: SignedCertificate
     events: tuple[SignedEvent, ...]
     relied_on: tuple[str, ...]
 

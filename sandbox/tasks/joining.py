@@ -5,6 +5,7 @@ from __future__ import annotations
 from protocols import join
 from protocols.disclosure import Disclosure
 from sandbox.model.plan import Plan
+from sandbox.tasks.measuring import measure_cells
 from sandbox.tasks.method import Cost, Method
 from sandbox.tasks.protocol import join_params
 
@@ -46,4 +47,4 @@ def _cost(plan: Plan) -> tuple[Cost, ...]:
     return tuple(found)
 
 
-METHOD = Method(disclosure=_disclosure, cost=_cost, title=_title)
+METHOD = Method(disclosure=_disclosure, cost=_cost, title=_title, measure=measure_cells)

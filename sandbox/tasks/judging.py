@@ -13,6 +13,8 @@ from sandbox.gate.release import release
 from sandbox.model.plan import Plan
 from sandbox.model.product import AbsentPart, ProductCard, ReleaseRecord
 from sandbox.tasks.card import product_card
+from sandbox.tasks.measured import Measured
+from sandbox.tasks.methods import method_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
 class Judged:
     """An answer, judged: the Arrow file and the card as they would be published, and what the history keeps of it.
 
-    nothing_released: none of it may be shown; the card's findings say why.
+    measured: what its method, and perhaps the gate alone, found of the product, for the certificate; the card names neither
+    that nor the earlier products yet. nothing_released: none of it may be shown; the card's findings say why.
     """
 
     payload: bytes
     arrow_schema: str
     card: ProductCard
+    measured: Measured
     record: ReleaseRecord
     nothing_released: bool
 
@@ -53,11 +57,13 @@ def arrow_file(table: pa.Table) -> tuple[bytes, str]:
 
 def _judge_cells(plan: Plan, table: CellTable, absent: tuple[AbsentPart, ...], history: Sequence[ReleaseRecord]) -> Judged:
     released = release(plan, table, history)
-    payload, schema = arrow_file(released.to_arrow())
+    shown, card = released.to_arrow(), product_card(plan, table, released, absent=absent)
+    payload, schema = arrow_file(shown)
     return Judged(
         payload=payload,
         arrow_schema=schema,
-        card=product_card(plan, table, released, absent=absent),
+        card=card,
+        measured=method_of(plan).measure(plan, shown, card),
         record=released.record,
         nothing_released=released.nothing_released,
     )

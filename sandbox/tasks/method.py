@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from protocols.disclosure import Disclosure
 from sandbox.model.plan import Plan
+from sandbox.model.product import ProductCard
+from sandbox.tasks.measured import Measured
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Measure = Callable[[Plan, "pa.Table", ProductCard], Measured]
+"""Measures a product from what is published of it, and nothing else: plan, payload and card. Pure: the gate runs it before the
+release and an auditor after it, and the figures are the same. Looks at neither `certificate` nor `lineage` of the card, which
+are not known yet when the gate runs it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +35,9 @@ class Cost:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """One protocol. title: what a product card calls it, with its parameters."""
+    """One protocol. title: what a product card calls it, with its parameters. measure: what its product's certificate holds."""
 
     disclosure: Callable[[Plan], Disclosure]
     cost: Callable[[Plan], tuple[Cost, ...]]
     title: Callable[[Plan], str]
+    measure: Measure

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.errors import UsageError
+from sandbox.model.certificate import Certificate
 from sandbox.model.decision import Finding
 from sandbox.model.expression import AggregateRef, GroupRef, Literal
 from sandbox.model.product import WithheldCell
@@ -70,11 +71,17 @@ class Product:
         self.card = released.card
         self.directory = directory
         self._plan = plan
+        self._certificate = released.case_file.certificate.certificate
         self._arrow_file = released.payload
         self._group_columns = [item.name for item in plan.select if isinstance(item.source, GroupRef)]
         self._additive_columns = [
             item.name for item in plan.select if isinstance(item.source, AggregateRef) and item.source.index in additive
         ]
+
+    @property
+    def certificate(self) -> Certificate:
+        """What was measured of it before its release, as the gate signed it."""
+        return self._certificate
 
     @property
     def findings(self) -> Findings:

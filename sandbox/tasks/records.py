@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 
 from sandbox.errors import NotFound, StateError
 from sandbox.ledger import Schema, Store
-from sandbox.model.canonical import canonical, parse
+from sandbox.model.canonical import canonical, digest, parse
 from sandbox.model.evidence import SignedEvent
 from sandbox.model.grant import SignedGrant, SignedRevocation
 from sandbox.model.plan import Plan
@@ -56,6 +57,7 @@ RELEASES = sa.Table(
     _TABLES,
     sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("task", sa.String(64), nullable=False, unique=True),
+    sa.Column("product", sa.String(80), nullable=False),
     sa.Column("record", sa.LargeBinary, nullable=False),
     sa.Column("case_file", sa.LargeBinary, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
@@ -66,7 +68,20 @@ SUMS = sa.Table(
     sa.Column("inputs", sa.String(80), primary_key=True),
     sa.Column("survivors", sa.LargeBinary, nullable=False),
 )
-SCHEMA = Schema(name="tasks", version=1, tables=_TABLES)
+SCHEMA = Schema(name="tasks", version=2, tables=_TABLES)
+"""Version 1 kept releases without certificates; nothing can certify them afterwards, so no way leads from it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseHistory:
+    """Every release of some assets, oldest first. head: the number of the newest release of any asset, 0 for none.
+
+    records: what the gate keeps of each, private to it. products: digests of their product records, as the log names them.
+    """
+
+    head: int
+    records: tuple[ReleaseRecord, ...]
+    products: tuple[str, ...]
 
 
 class Records:
@@ -180,7 +195,8 @@ class Records:
     def add_release(self, connection: sa.Connection, record: ReleaseRecord, product: ReleasedProduct) -> None:
         """Keep a release: what history needs of it, and the product with its case file."""
         row = {"record": canonical(record), "case_file": canonical(product.case_file), "payload": product.payload}
-        connection.execute(RELEASES.insert().values(task=product.task, **row))
+        name = digest(product.case_file.product)
+        connection.execute(RELEASES.insert().values(task=product.task, product=name, **row))
 
     def add_sum(self, connection: sa.Connection, inputs: str, survivors: Sequence[str]) -> None:
         """Keep over whom the gate has summed these inputs: it never sums them over others."""
@@ -197,14 +213,17 @@ class Records:
         """Return the number of the newest release, 0 for none."""
         return connection.scalar(sa.select(sa.func.coalesce(sa.func.max(RELEASES.c.position), 0))) or 0
 
-    def history(self, assets: Iterable[str]) -> tuple[int, tuple[ReleaseRecord, ...]]:
-        """Return the history's head and the records of every release of any of these assets, oldest first."""
+    def history(self, assets: Iterable[str]) -> ReleaseHistory:
+        """Return every release of any of these assets."""
         wanted = set(assets)
         with self._store.transaction() as connection:
             head = self.history_head(connection)
-            rows = connection.scalars(sa.select(RELEASES.c.record).order_by(RELEASES.c.position)).all()
-        records = [parse(row, ReleaseRecord, what="a stored release") for row in rows]
-        return head, tuple(item for item in records if wanted & _assets_of(item))
+            rows = connection.execute(sa.select(RELEASES.c.product, RELEASES.c.record).order_by(RELEASES.c.position)).all()
+        everything = [(row.product, parse(row.record, ReleaseRecord, what="a stored release")) for row in rows]
+        shared = [(product, record) for product, record in everything if wanted & _assets_of(record)]
+        return ReleaseHistory(
+            head=head, records=tuple(record for _, record in shared), products=tuple(product for product, _ in shared)
+        )
 
     def products(self) -> tuple[ReleasedProduct, ...]:
         """Return every released product, oldest first."""

@@ -20,6 +20,16 @@ from sandbox.audit.note import open_checkpoint
 from sandbox.audit.receipt import require_receipt
 from sandbox.audit.trust import Trust, parse_trust
 from sandbox.audit.witness import Witness
+from sandbox.model.canonical import digest
+from sandbox.model.certificate import (
+    AttackResult,
+    Certificate,
+    Figure,
+    HistoryPosition,
+    Measurement,
+    SignedCertificate,
+    Software,
+)
 from sandbox.model.decision import Decision, Finding
 from sandbox.model.evidence import (
     Event,
@@ -30,6 +40,7 @@ from sandbox.model.evidence import (
     SignedTranscript,
     Transcript,
     TranscriptChain,
+    payload_digest,
 )
 from sandbox.model.grant import SignedGrant, request_grant
 from sandbox.model.plan import Plan
@@ -159,9 +170,11 @@ class Story:
         )
         self._log([opened])
         transcripts = [self._transcript(name) for name in sorted(PARTIES)]
+        signed = SignedCertificate.sign(self._changed("certificate", certificate_of(plan)), KEYS["manager"])
+        certificate: SignedCertificate = self._changed("signed certificate", signed)
+        card: ProductCard = self._changed("card", msgspec.structs.replace(card_of(plan), certificate=digest(certificate)))
         record: ProductRecord = self._changed(
-            "product",
-            product_record(task=TASK, payload=PAYLOAD, arrow_schema="sex: int64, n: int64", card=self._card(plan)),
+            "product", product_record(task=TASK, payload=PAYLOAD, arrow_schema="sex: int64, n: int64", card=card)
         )
         released = self._event(
             "product.released",
@@ -175,6 +188,7 @@ class Story:
                 "transcript": transcripts,
                 "product": record,
                 "payload": record.payload,
+                "certificate": certificate,
             },
         )
         self.entries = [submitted, issued, authorised, *committed, opened, released]
@@ -191,6 +205,7 @@ class Story:
             commitments=commitments,
             transcripts=transcripts,
             product=record,
+            certificate=certificate,
             log=self._changed("log", evidence),
         )
         return manifest, PAYLOAD
@@ -247,9 +262,6 @@ class Story:
         transcript = Transcript(version=1, task=TASK, session=SESSION, party=party, chains=chains)
         return SignedTranscript.sign(self._changed(f"transcript {party}", transcript), KEYS[party])
 
-    def _card(self, plan: Plan) -> ProductCard:
-        return self._changed("card", card_of(plan))
-
 
 def _head(pair: tuple[str, str]) -> str:
     return hashlib.sha256(" ".join(pair).encode()).hexdigest()
@@ -292,6 +304,33 @@ def card_of(plan: Plan) -> ProductCard:
         marks=(),
         dropped=(),
         lineage=(),
+    )
+
+
+def certificate_of(plan: Plan) -> Certificate:
+    measure = Measurement(name="smallest_count", subject="n", value="12", threshold="10", verdict="PASS", how="bundle")
+    attack = AttackResult(
+        name="reconstruction",
+        subject="product",
+        parameters={"narrowest": "9"},
+        seed=None,
+        figures=(Figure(name="found", value="0", low="0", high="0.5"),),
+        threshold="0",
+        verdict="PASS",
+        needs="nothing",
+    )
+    return Certificate(
+        version=1,
+        task=TASK,
+        gate=plan.gate,
+        payload=payload_digest(PAYLOAD),
+        plan=plan.digest(),
+        profile=plan.rules.profile,
+        profile_version=plan.rules.version,
+        history=HistoryPosition(position=0, products=()),
+        measures=(measure,),
+        attacks=(attack,),
+        software=(Software(name="public-data-sandbox", version="0.1.0"),),
     )
 
 

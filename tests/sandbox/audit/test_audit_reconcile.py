@@ -146,7 +146,7 @@ def test_every_kind_of_event_has_its_shape(kind: str) -> None:
     assert event.digest() == digest(event)
     wrong: list[dict[str, object]] = [
         {"subjects": {}},
-        {"subjects": {**fields["subjects"], **dict.fromkeys(("certificate",), NOWHERE)}},  # type: ignore[dict-item]
+        {"subjects": {**fields["subjects"], **dict.fromkeys(("receipt",), NOWHERE)}},  # type: ignore[dict-item]
         {"checkpoint": None if rule.relies else NOWHERE},
         {"party": "two words"},
         {"task": "\x1b[31m"},
