@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from protocols.risk.replay import downcoding, minimality
     from protocols.risk.singling import singling_out
     from protocols.risk.statistics import Rate, excess, holm, wilson
+    from protocols.risk.synthetic import attack_synthetic
     from protocols.risk.verdict import Finding, Findings, judge, together
 
 _HOMES = {
@@ -23,6 +24,7 @@ _HOMES = {
     "Findings": "verdict",
     "Rate": "statistics",
     "RiskReport": "measures",
+    "attack_synthetic": "synthetic",
     "dictionary": "identifiers",
     "downcoding": "replay",
     "excess": "statistics",
@@ -47,6 +49,7 @@ __all__ = [
     "Findings",
     "Rate",
     "RiskReport",
+    "attack_synthetic",
     "dictionary",
     "downcoding",
     "excess",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import pandas as pd
 from protocols.risk.encoding import IntArray
 
 FloatArray = npt.NDArray[np.float64]
-CELLS_AT_ONCE = 4_000_000
+CELLS_AT_ONCE = 1 << 17
 
 
 def nearest(release: pd.DataFrame, targets: pd.DataFrame, columns: Sequence[str], number: int = 1) -> IntArray:
@@ -20,19 +20,38 @@ def nearest(release: pd.DataFrame, targets: pd.DataFrame, columns: Sequence[str]
     Gower's distance (Gower 1971): |difference| over the range for numbers, 0 or 1 otherwise; missing equals missing. Ties go to
     the first row. Work: rows × targets × columns.
     """
-    ours, theirs = zip(*(_comparable(release[name], targets[name]) for name in columns), strict=True)
     found = np.empty((len(targets), min(number, len(release))), dtype=np.int64)
-    step = max(1, CELLS_AT_ONCE // len(release))
-    for start in range(0, len(targets), step):
-        chunk = slice(start, start + step)
-        distance = np.zeros((len(targets[chunk]), len(release)))
-        for own, other in zip(ours, theirs, strict=True):
-            distance += np.abs(other[chunk, None] - own) if own.dtype.kind == "f" else other[chunk, None] != own
+    for chunk, distance in _distances(release, targets, columns):
         if found.shape[1] == 1:
             found[chunk, 0] = distance.argmin(axis=1)
         else:
             found[chunk] = np.argsort(distance, axis=1, kind="stable")[:, : found.shape[1]]
     return found
+
+
+def closest(release: pd.DataFrame, targets: pd.DataFrame, columns: Sequence[str]) -> FloatArray:
+    """Return each target's distance to the nearest row of the release, shape (targets,)."""
+    found = np.empty(len(targets))
+    for chunk, distance in _distances(release, targets, columns):
+        found[chunk] = distance.min(axis=1)
+    return found
+
+
+def _distances(release: pd.DataFrame, targets: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[slice, FloatArray]]:
+    """Yield (targets, their distances to all rows) in chunks that stay in a processor's cache; the array is used again."""
+    ours, theirs = zip(*(_comparable(release[name], targets[name]) for name in columns), strict=True)
+    step = max(1, CELLS_AT_ONCE // len(release))
+    room = np.empty((2, step, len(release)))
+    for start in range(0, len(targets), step):
+        chunk = slice(start, min(start + step, len(targets)))
+        distance, part = room[:, : chunk.stop - start]
+        distance[:] = 0.0
+        for own, other in zip(ours, theirs, strict=True):
+            if own.dtype.kind == "f":
+                distance += np.abs(np.subtract(other[chunk, None], own, out=part), out=part)
+            else:
+                distance += other[chunk, None] != own
+        yield chunk, distance
 
 
 def is_number(series: pd.Series) -> bool:

@@ -52,6 +52,7 @@ def singling_out(
     width: int = 3,
     attempts: int = ATTEMPTS,
     threshold: float = LINKAGE_THRESHOLD,
+    count_missed: bool = False,
     rng: Rng | None = None,
 ) -> Finding:
     """Attack: take a row of the release and `width` of its columns, and say that exactly one person is like this.
@@ -60,6 +61,7 @@ def singling_out(
     that are true of one row of the release are said. A hit is true of exactly one row of the original; the control is the
     same predicates on people who are not in the release, cut to as many as there are. Guessing: values from different rows.
     Where no column is a number and no row is alone in any `width` columns, no predicate can be said, for certain: that passes.
+    count_missed: an attempt that finds no such predicate has failed; otherwise it was none.
     Source: Giomi and others, PETS 2023, section 5.1 (multivariate).
     """
     if not 1 <= width <= len(columns):
@@ -75,11 +77,12 @@ def singling_out(
         return Finding(attack="singling out", verdict="PASS", message=text)
     guesses = _predicates(frames[0], table, width, attempts, rng, mixed=True)
     hits = [predicate for predicate in predicates if _is_one(predicate, people)]
+    tried, guessed = (max(attempts, len(found)) if count_missed else len(found) for found in (predicates, guesses))
     return judge(
         "singling out",
-        Rate(len(hits), len(predicates)),
-        control=Rate(sum(_is_one(predicate, others) for predicate in predicates), len(predicates)),
-        baseline=Rate(sum(_is_one(predicate, people) for predicate in guesses), len(guesses)),
+        Rate(len(hits), tried),
+        control=Rate(sum(_is_one(predicate, others) for predicate in predicates), tried),
+        baseline=Rate(sum(_is_one(predicate, people) for predicate in guesses), guessed),
         threshold=threshold,
         message=f"{width} columns",
         exposed=hits,

@@ -12,6 +12,7 @@ from protocols.risk.statistics import CONFIDENCE, Estimate, Rate, better_than, e
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 LINKAGE_THRESHOLD = 0.09
+NO_BETTER = "; no better than guessing, so it shows nothing"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,6 @@ def judge(
 ) -> Finding:
     """Return a finding from an attack, the same attack on people that the release never saw, and a guess without the release.
 
-
     FAIL: the risk is above the threshold (p < 5 %). PASS: its upper 95 % bound is not, and the attack beats the baseline, which
     shows that it works at all. INCONCLUSIVE otherwise: too few attempts, or an attack that does no better than guessing.
     """
@@ -99,7 +99,7 @@ def judge(
     elif risk.high > threshold:
         verdict, text = "INCONCLUSIVE", f"{text}; too few attempts to tell"
     elif better_than(rate, baseline) >= 1 - CONFIDENCE:
-        verdict, text = "INCONCLUSIVE", f"{text}; no better than guessing, so it shows nothing"
+        verdict, text = "INCONCLUSIVE", f"{text}{NO_BETTER}"
     else:
         verdict = "PASS"
     return Finding(
