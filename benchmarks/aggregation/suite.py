@@ -1,4 +1,4 @@
-"""One party's work in a sum over 1,000 beside the keystream bound and Flower's SecAgg+, in turn; the operator's work."""
+"""One party's work in a sum over 1,000 beside the keystream bounds and Flower's SecAgg+, in turn; the operator's work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from protocols.errors import ParameterError
 HERE = Path(__file__).parent
 OPERATIONS = {
     "mask": "a vector under the masks of 48 neighbours, its own and the gate's (Flower: no gate)",
-    "client": "everything a party does in a round, 667 signatures to check included (Flower: nothing is signed)",
+    "client": "everything a party does in a round, 764 signatures to check included (Flower: nothing is signed)",
     "unmask_100": "the operator takes the masks of 100 parties away, 10 of them dropped",
     "unmask_1000": "the operator takes the masks of 1,000 parties away, 100 of them dropped",
 }
@@ -30,20 +30,35 @@ OURS = (
         script=HERE / "worker_ours.py",
         environment={"SANDBOX_ENGINE": "auto"},
         is_peer=False,
-        differs="256-bit seeds, ChaCha20 in C++ where the processor has AVX-512F; ring 2^32; messages as objects, not frames",
+        differs="masks by ChaCha20, in C++ on AVX-512F; 256-bit seeds; ring 2^32; messages as objects, not frames",
+    ),
+    Contender(
+        name="native AES",
+        script=HERE / "worker_ours.py",
+        arguments=("aes256ctr",),
+        environment={"SANDBOX_ENGINE": "auto"},
+        is_peer=False,
+        differs="the same, masks by AES-256-CTR, in C++ on AVX-512F with VAES",
     ),
     Contender(
         name="portable",
         script=HERE / "worker_ours.py",
         environment={"SANDBOX_ENGINE": "portable"},
         is_peer=False,
-        differs="the same, ChaCha20 of cryptography (OpenSSL) added by numpy",
+        differs="no C++: ChaCha20 of cryptography (OpenSSL) added by numpy; signatures and agreements one by one",
     ),
     Contender(
         name="keystream bound",
         script=HERE / "worker_bound.py",
         is_peer=False,
         differs="50 ChaCha20 keystreams of cryptography, added as uint32 in cache-sized tiles; nothing else",
+    ),
+    Contender(
+        name="AES bound",
+        script=HERE / "worker_bound.py",
+        arguments=("aes256ctr",),
+        is_peer=False,
+        differs="the same with AES-256-CTR of cryptography",
     ),
 )
 PEERS = (
@@ -53,12 +68,18 @@ PEERS = (
         differs="masks from MT19937 seeded with 32 bits, int64 elements; quantises floats; P-384 key agreement; no signatures",
     ),
 )
+# Of ours, those whose times are compared with everyone's.
+JUDGED = ("native", "native AES", "portable")
 TARGETS = (
     ("mask", "native", "keystream bound", 0.7),
+    ("mask", "native AES", "AES bound", 0.7),
     ("mask", "portable", "keystream bound", 0.7),
     ("client", "native", "keystream bound", 0.7),
+    ("client", "native AES", "AES bound", 0.7),
     ("mask", "native", "Flower SecAgg+", 20.0),
+    ("mask", "native AES", "Flower SecAgg+", 20.0),
     ("client", "native", "Flower SecAgg+", 20.0),
+    ("client", "native AES", "Flower SecAgg+", 20.0),
 )
 OnProgress = Callable[[str, int, int], None]
 
@@ -93,7 +114,11 @@ def run(*, peers: bool, quick: bool, on_progress: OnProgress | None = None) -> d
         "missing": missing,
         "results": results,
         "engines": engines,
-        "tables": [contenders((each.name, each.differs) for each in wanted), times(results, [each.name for each in wanted])],
+        "tables": [
+            contenders((each.name, each.differs) for each in wanted),
+            times(results, [each.name for each in wanted]),
+            ratios(results, [each.name for each in wanted]),
+        ],
         "targets": judge(results),
     }
 
@@ -109,9 +134,7 @@ def _measured(workers: list[Worker], operation: str, rounds: int) -> dict[str, A
     seconds = {name: found for (name, _), found in alternating(able, (1,), rounds).items()}
     milliseconds = {name: statistics.median(found) * ELEMENTS * 1e3 for name, found in seconds.items()}
     against = {
-        ours: {name: ratio(seconds[ours], found) for name, found in seconds.items()}
-        for ours in ("native", "portable")
-        if ours in seconds
+        ours: {name: ratio(seconds[ours], found) for name, found in seconds.items()} for ours in JUDGED if ours in seconds
     }
     return {"operation": operation, "milliseconds": milliseconds, "against": against}
 
@@ -126,12 +149,19 @@ def judge(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def times(results: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
-    """Return the table of times, and of others' times to native's."""
+    """Return the table of times."""
     rows = []
     for row in results:
-        found, against = row["milliseconds"], row["against"].get("native", {})
-        shown = [f"{found[name]:.3g}" if name in found else "" for name in names]
-        rows.append([OPERATIONS[row["operation"]], *shown, *(spread(against.get(name)) for name in names[1:])])
-    headers = ["operation", *(f"{name}, ms" for name in names), *(f"× {name}" for name in names[1:])]
-    title = f"{ELEMENTS:,} elements, one core, ms, and times of others to native's (lowest-highest over rounds); {CAUTION}"
-    return table(title, headers, rows)
+        found = row["milliseconds"]
+        rows.append([OPERATIONS[row["operation"]], *(f"{found[name]:.3g}" if name in found else "" for name in names)])
+    return table(f"{ELEMENTS:,} elements, one core, ms; {CAUTION}", ["operation", *names], rows)
+
+
+def ratios(results: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
+    """Return the table of others' times to ours."""
+    rows = []
+    for row in results:
+        for ours, against in row["against"].items():
+            rows.append([row["operation"], ours, *(spread(against.get(name)) if name != ours else "" for name in names)])
+    title = "times of others to ours (lowest-highest over rounds)"
+    return table(title, ["operation", "ours", *(f"× {name}" for name in names)], rows)

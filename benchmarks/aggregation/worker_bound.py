@@ -9,14 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 sys.path.append(str(Path(__file__).parent.parent))
 
 import serving
 
 MASKS = 50
+IS_AES = sys.argv[1:] == ["aes256ctr"]
 TILE_BYTES = 1 << 17
+
+
+def keystream() -> Any:
+    key, start = os.urandom(32), bytes(16)
+    cipher = Cipher(algorithms.AES(key), modes.CTR(start)) if IS_AES else Cipher(algorithms.ChaCha20(key, start), mode=None)
+    return cipher.encryptor()
 
 
 class Bound(serving.Contender):
@@ -30,7 +37,7 @@ class Bound(serving.Contender):
         words, step = np.frombuffer(buffer, dtype=np.uint32), TILE_BYTES // 4
 
         def work() -> None:
-            streams = [Cipher(algorithms.ChaCha20(os.urandom(32), bytes(16)), mode=None).encryptor() for _ in range(MASKS)]
+            streams = [keystream() for _ in range(MASKS)]
             for first in range(0, count, step):
                 tile = target[first : first + step]
                 source, sink = memoryview(zeros)[: tile.nbytes], memoryview(buffer)[: tile.nbytes]

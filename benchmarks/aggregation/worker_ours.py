@@ -26,6 +26,7 @@ from protocols.primitives.rng import SeededRng
 
 PARTIES = 1000
 MASKS = 50
+CIPHER = sys.argv[1] if len(sys.argv) > 1 else "chacha20"
 
 
 class Round:
@@ -48,6 +49,7 @@ class Round:
             session=os.urandom(16),
             plan="benchmark",
             inputs="benchmark",
+            cipher=CIPHER,
         )
         self.vector = np.arange(length, dtype=np.int64) % 1000
         self.seed = os.urandom(32)
@@ -102,7 +104,7 @@ class Ours(serving.Contender):
             keys = [os.urandom(32) for _ in range(MASKS)]
             for first in range(0, count, 1 << 18):
                 elements = vector[first : first + (1 << 18)].astype(np.uint32)
-                keystream.apply_keystreams(elements, first, plus=keys[: MASKS // 2], minus=keys[MASKS // 2 :])
+                keystream.apply_keystreams(elements, first, plus=keys[: MASKS // 2], minus=keys[MASKS // 2 :], cipher=CIPHER)
 
         return work
 
@@ -136,7 +138,7 @@ class Ours(serving.Contender):
 
         def work() -> None:
             for first in range(0, count, 1 << 18):
-                keystream.apply_keystreams(total[first : first + (1 << 18)], first, minus=keys)
+                keystream.apply_keystreams(total[first : first + (1 << 18)], first, minus=keys, cipher=CIPHER)
                 progress.check()
 
         return work

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,11 @@ _COLUMNS = {
 
 def commit(what: str, params: bytes, index: int, secret: bytes) -> bytes:
     """Return a commitment to 32 uniform bytes; their entropy hides them. what: `seed` or `nonce`."""
-    return hashlib.sha256(b"aggregation/1/commit/%b\0%b%b%b" % (what.encode(), params, number(index), secret)).digest()
+    return hashlib.sha256(_commitment_prefix(what, params) + number(index) + secret).digest()
+
+
+def _commitment_prefix(what: str, params: bytes) -> bytes:
+    return b"aggregation/1/commit/%b\0%b" % (what.encode(), params)
 
 
 def advertise_statement(index: int, message: Advertise) -> bytes:
@@ -72,6 +76,14 @@ class Advertised:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def mask_keys(self, parties: Iterable[int]) -> list[bytes]:
+        """The X25519 keys of parties' masks, in the order given."""
+        return [self.roster.mask_keys[self._rows[index]].tobytes() for index in parties]
+
+    def channel_keys(self, parties: Iterable[int]) -> list[bytes]:
+        """The X25519 keys of parties' boxes and of their masks with the gate, in the order given."""
+        return [self.roster.channel_keys[self._rows[index]].tobytes() for index in parties]
 
     def __getitem__(self, index: int) -> Advertise:
         row = self._rows[index]
@@ -114,7 +126,7 @@ class RoundContext:
 
     def survivor_statement(self, dealers: Collection[int], kept: Collection[int]) -> bytes:
         """Return what the parties sign before anything is unmasked: this round, U2 and U3."""
-        sets = [b"".join(number(index) for index in sorted(members)) for members in (dealers, kept)]
+        sets = [np.array(sorted(members), dtype=">u4").tobytes() for members in (dealers, kept)]
         # Hashed, since each of T signatures hashes its whole statement again.
         return length_prefixed(b"aggregation/1/survivors", self.digest, *(hashlib.sha256(members).digest() for members in sets))
 
@@ -148,8 +160,9 @@ def round_context(params: SumParams, digest: bytes, advertised: Advertised, open
         raise ParameterError("left nonces out, although the graph depends on all of them")
     roster = advertised.roster
     expected = {index: roster.nonce_commitments[row].tobytes() for row, index in enumerate(roster.parties.tolist())}
+    prefix = _commitment_prefix("nonce", digest)
     for index, nonce in nonces.items():
-        if commit("nonce", digest, index, nonce) != expected[index]:
+        if hashlib.sha256(prefix + number(index) + nonce).digest() != expected[index]:
             raise ParameterError(f"opened a nonce of {params.names[index]} that does not fit its commitment")
     columns = [roster.parties, *(getattr(roster, name) for name in _COLUMNS.values()), openings.parties, openings.nonces]
     parts = (roster.gate_key, roster.gate_signature, *(column.tobytes() for column in columns))

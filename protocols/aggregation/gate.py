@@ -142,7 +142,7 @@ class SumGate(Member):
             raise PeerError(sender, "sent a part of the sum that does not end at a whole keystream block")
         part = self._sum[self._taken : self._taken + len(words)]
         part[:] = words.view(self._sum.dtype)[:, 0]
-        apply_keystreams(part, self._taken, minus=self._masks.minus)
+        apply_keystreams(part, self._taken, minus=self._masks.minus, cipher=params.cipher)
         self._taken += len(words)
         self.progress.advance(f"{self.name}: unmask", self._taken, params.length)
         if self._taken < params.length:

@@ -38,6 +38,6 @@ class Graph:
 
 
 def _order(params: SumParams, nonces: Mapping[int, bytes]) -> npt.NDArray[np.int64]:
-    entries = [index.to_bytes(4, "big") + nonces[index] for index in sorted(nonces)]
-    seed = hashlib.sha256(length_prefixed(b"aggregation/1/graph", params.digest(), *entries)).digest()
+    entries = b"".join([index.to_bytes(4, "big") + nonces[index] for index in sorted(nonces)])
+    seed = hashlib.sha256(length_prefixed(b"aggregation/1/graph", params.digest(), entries)).digest()
     return permutation(SeededRng(seed), len(params.parties))

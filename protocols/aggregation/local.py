@@ -18,6 +18,7 @@ from protocols.errors import ParameterError
 from protocols.local import run_local
 from protocols.message import Message
 from protocols.party import Mapper, Party
+from protocols.primitives.keystream import CipherName
 from protocols.primitives.rng import OsRng, Rng
 
 StepName = Literal["advertise", "share", "masked_input", "consistency"]
@@ -30,6 +31,7 @@ def secure_sum(
     dropped_after: Mapping[str, StepName] | None = None,
     *,
     bound: int | None = None,
+    cipher: CipherName = "chacha20",
     rng: Rng | None = None,
     mapper: Mapper = map,
 ) -> SumResult:
@@ -38,7 +40,8 @@ def secure_sum(
     vectors: party -> (length,) int64. threshold: parties that must stay to the end, ⌊2n/3⌋ + 1 unless given.
     dropped_after: party -> the step that it finishes, after which it is not heard again: `advertise`, `share`,
     `masked_input`, `consistency`. bound: largest absolute value, public; as large as the ring allows unless given.
-    Raises PartiesLost, which names the silent, when too few remain; EncodingOverflow beyond the bound; ParameterError.
+    cipher: of the masks. Raises PartiesLost, which names the silent, when too few remain; EncodingOverflow beyond the bound;
+    ParameterError.
     """
     dropped_after = dropped_after or {}
     _check_drops(vectors, dropped_after)
@@ -57,6 +60,7 @@ def secure_sum(
         plan="local",
         inputs="local",
         threshold=threshold,
+        cipher=cipher,
     )
     roles: dict[str, Party] = {
         name: SumParty(name, params, vector, identities[name].sign, rng=source) for name, vector in vectors.items()

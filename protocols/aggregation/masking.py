@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ from protocols.aggregation.sharing import RoundSecrets
 from protocols.errors import EncodingOverflow, ParameterError
 from protocols.primitives import prf
 from protocols.primitives.keystream import Ring, ring_dtype
+
+TILE_WORDS = 1 << 15
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def pair_masks(context: RoundContext, index: int, neighbours: Collection[int], o
     The one of lower index adds that keystream, the other subtracts it.
     """
     order = sorted(neighbours)
-    shared = own.exchange_each([context.advertised[neighbour].mask_key for neighbour in order])
+    shared = own.exchange_each(context.advertised.mask_keys(order))
     return {
         neighbour: context.derive(secret, "pair-mask", min(index, neighbour), max(index, neighbour))
         for neighbour, secret in zip(order, shared, strict=True)
@@ -75,7 +77,7 @@ def masks_to_remove(
 def gate_masks(context: RoundContext, kept: Iterable[int], gate_key: prf.KeyAgreement) -> MaskKeys:
     """Return the keystreams that the gate takes away: one for each party in the sum."""
     order = sorted(kept)
-    shared = gate_key.exchange_each([context.advertised[index].channel_key for index in order])
+    shared = gate_key.exchange_each(context.advertised.channel_keys(order))
     keys = (context.derive(secret, "gate-mask", index) for index, secret in zip(order, shared, strict=True))
     return MaskKeys((), tuple(keys))
 
@@ -91,14 +93,20 @@ def check_vector(vector: npt.NDArray[np.int64], length: int, bound: int) -> npt.
         raise ParameterError(f"the vector has {len(vector)} elements where the sum has {length}")
     # By comparison: the absolute value of int64's minimum is negative.
     high, low = (bound, -bound) if bound <= np.iinfo(np.int64).max else (np.iinfo(np.int64).max, np.iinfo(np.int64).min)
-    outside = (vector > high) | (vector < low)
-    if outside.any():
+    if any(part.max() > high or part.min() < low for part in _tiles(vector)):
+        outside = (vector > high) | (vector < low)
         raise EncodingOverflow(
             f"{int(outside.sum())} elements, the first at {int(outside.argmax())}, are beyond the declared bound of ±{bound}"
         )
     view = vector.view()
     view.flags.writeable = False
     return view
+
+
+def _tiles(vector: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield pieces that stay in the second-level cache for the next pass over them."""
+    for first in range(0, len(vector), TILE_WORDS):
+        yield vector[first : first + TILE_WORDS]
 
 
 def to_ring(vector: npt.NDArray[np.int64], ring_bits: int) -> Ring:

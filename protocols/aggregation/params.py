@@ -9,6 +9,7 @@ import msgspec
 
 from protocols.aggregation.thresholds import MIN_PARTIES, choose
 from protocols.errors import EncodingOverflow, ParameterError
+from protocols.primitives.keystream import CipherName, max_stream_bytes
 from protocols.primitives.signing import PUBLIC_BYTES
 
 SESSION_BYTES = 16
@@ -37,6 +38,7 @@ class SumParams(msgspec.Struct, frozen=True, kw_only=True):
     summed; the gate refuses a second sum of the same inputs over other survivors. parties: the roster, in order. length:
     elements of a vector. bound: every element is within ±bound. ring_bits: 32 or 64. threshold: T. neighbours: k. shares: t.
     colluding: c, see `thresholds`. min_parties: fewest parties in a sum. chunk_words: elements of one frame, a multiple of 16.
+    cipher: whose keystreams the masks are, see `primitives/keystream.py`.
     """
 
     session: str
@@ -55,6 +57,7 @@ class SumParams(msgspec.Struct, frozen=True, kw_only=True):
     round: int = 0
     min_parties: int = MIN_PARTIES
     chunk_words: int = CHUNK_WORDS
+    cipher: CipherName = "chacha20"
 
     def __post_init__(self) -> None:
         self._check_names()
@@ -66,6 +69,10 @@ class SumParams(msgspec.Struct, frozen=True, kw_only=True):
         if self.bound < 0 or not has_headroom(len(self.parties), self.bound, self.ring_bits):
             raise EncodingOverflow(
                 f"a sum of {len(self.parties)} numbers within ±{self.bound} can leave the ring of 2^{self.ring_bits}"
+            )
+        if self.length * self.ring_bits // 8 > max_stream_bytes(self.cipher):
+            raise ParameterError(
+                f"masks by {self.cipher} end after {max_stream_bytes(self.cipher)} bytes, before these {self.length} elements"
             )
         if self.chunk_words < 16 or self.chunk_words % 16:
             raise ParameterError("chunk_words must be a positive multiple of 16: a keystream is entered at whole blocks")
@@ -133,11 +140,12 @@ def plan_sum(
     round_number: int = 0,
     min_parties: int = MIN_PARTIES,
     chunk_words: int = CHUNK_WORDS,
+    cipher: CipherName = "chacha20",
 ) -> SumParams:
     """Return the parameters of one round: thresholds by `thresholds.choose`, the smaller ring that has room for the sum.
 
     parties: name -> Ed25519 public key, 32 bytes, in roster order. bound: declared by the plan, not taken from the data,
-    since it is public. Raises ParameterError; EncodingOverflow where no ring has room.
+    since it is public. cipher: README, Masks. Raises ParameterError; EncodingOverflow where no ring has room.
     """
     if len(parties) < min_parties:
         raise ParameterError(f"a sum over {len(parties)} parties is below the minimum of {min_parties}")
@@ -159,6 +167,7 @@ def plan_sum(
         round=round_number,
         min_parties=min_parties,
         chunk_words=chunk_words,
+        cipher=cipher,
     )
 
 

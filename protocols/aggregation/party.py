@@ -138,7 +138,7 @@ class SumParty(Member):
         for first in range(0, params.length, params.chunk_words):
             self.progress.advance(f"{self.name}: mask", first, params.length)
             elements = to_ring(self._vector[first : first + params.chunk_words], params.ring_bits)
-            apply_keystreams(elements, first, plus=keys.plus, minus=keys.minus)
+            apply_keystreams(elements, first, plus=keys.plus, minus=keys.minus, cipher=params.cipher)
             self._sent += len(elements)
             words = elements.view(np.uint8).reshape(len(elements), -1)
             yield Send(recipient=params.operator, message=MaskedInput(first=first, words=words))

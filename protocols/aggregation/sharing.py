@@ -164,6 +164,6 @@ def recover(context: RoundContext, kind: str, dealer: int, shares: Mapping[int, 
 def _links(context: RoundContext, secrets: RoundSecrets, peers: Collection[int]) -> dict[int, bytes]:
     """Agree with all peers at once, and remember it: the same links carry our boxes and theirs."""
     new = [peer for peer in peers if peer not in secrets.links]
-    shared = secrets.channel.exchange_each([context.advertised[peer].channel_key for peer in new])
+    shared = secrets.channel.exchange_each(context.advertised.channel_keys(new))
     secrets.links.update(zip(new, shared, strict=True))
     return secrets.links

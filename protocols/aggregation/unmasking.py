@@ -56,7 +56,7 @@ class Unmasking:
 
         def piece(first: int) -> int:
             part = total[first : first + PIECE_WORDS]
-            apply_keystreams(part, first, plus=keys.plus, minus=keys.minus)
+            apply_keystreams(part, first, plus=keys.plus, minus=keys.minus, cipher=self._context.params.cipher)
             return len(part)
 
         done = 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hmac
+import struct
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ MIN_TAG_BYTES = 16
 MAX_KEYSTREAM_BYTES = 64 << 32
 BOX_OVERHEAD_BYTES = 48
 
+_LENGTH = struct.Struct(">Q")
 _HASHES: dict[HashName, type[hashes.SHA256] | type[hashes.SHA512]] = {"sha256": hashes.SHA256, "sha512": hashes.SHA512}
 _BOX_LABEL = "sealed-box/1"
 _SMALL_ORDER = "the X25519 public key is a point of small order"
@@ -40,7 +42,7 @@ _LANES_FROM_ROWS = 4
 
 def length_prefixed(*parts: bytes) -> bytes:
     """Return the parts joined so that no other parts give the same bytes: each after its length (8 bytes, big-endian)."""
-    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    return b"".join([piece for part in parts for piece in (_LENGTH.pack(len(part)), part)])
 
 
 def hkdf(secret: bytes, *, salt: bytes, info: bytes, size: int, hash_name: HashName = "sha256") -> bytes:

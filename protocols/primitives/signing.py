@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -52,40 +53,38 @@ def verify(public: bytes, statement: bytes, signature: bytes) -> None:
 
 def verify_each(signed: Sequence[Signed]) -> None:
     """Accept all signatures. Raises BadSignatureError with the row of the first one that does not verify."""
-    fresh, digests = list[int](), list[bytes]()
+    fresh: dict[int, bytes] = {}
     for row, (public, statement, signature) in enumerate(signed):
         if len(public) != PUBLIC_BYTES or len(signature) != SIGNATURE_BYTES:
             raise BadSignatureError(row)
-        # What is verified depends on this digest and the signature's second half alone.
-        digest = hashlib.sha512(signature[:32] + public + statement).digest()
-        if digest + signature[32:] not in _accepted:
-            fresh.append(row)
-            digests.append(digest)
-    for row, digest, holds in zip(fresh, digests, _hold([signed[row] for row in fresh], digests), strict=True):
+        # All that the verdict depends on: what is hashed with the key and half the signature, and the other half.
+        judged = hashlib.sha512(signature[:32] + public + statement).digest() + signature[32:]
+        if judged not in _accepted:
+            fresh[row] = judged
+    verdicts = _hold([signed[row] for row in fresh], list(fresh.values()))
+    if len(_accepted) + len(fresh) > _REMEMBERED:
+        _accepted.clear()
+    for (row, judged), holds in zip(fresh.items(), verdicts, strict=True):
         if not holds:
             raise BadSignatureError(row)
-        _remember(digest + signed[row].signature[32:])
+        _accepted.add(judged)
 
 
 # Public data, and the same answer every time: where many roles share a process, each signature is verified once.
 _accepted: set[bytes] = set()
 
 
-def _remember(accepted: bytes) -> None:
-    if len(_accepted) >= _REMEMBERED:
-        _accepted.clear()
-    _accepted.add(accepted)
-
-
-def _hold(signed: Sequence[Signed], digests: Sequence[bytes]) -> Sequence[bool]:
+def _hold(signed: Sequence[Signed], judged: Sequence[bytes]) -> Sequence[bool]:
     lanes = curve_lanes() if len(signed) >= _LANES_FROM_ROWS else None
     if lanes is None:
         return [_holds(*each) for each in signed]
-    columns = ([each.public for each in signed], digests, [each.signature for each in signed])
-    sizes = (PUBLIC_BYTES, _HASH_BYTES, SIGNATURE_BYTES)
-    rows = [np.frombuffer(b"".join(each), dtype=np.uint8).reshape(-1, size) for each, size in zip(columns, sizes, strict=True)]
-    found: list[bool] = lanes.verify(*rows).tolist()
+    keys, signatures = _rows([each.public for each in signed]), _rows([each.signature for each in signed])
+    found: list[bool] = lanes.verify(keys, _rows(judged)[:, :_HASH_BYTES], signatures).tolist()
     return found
+
+
+def _rows(items: Sequence[bytes]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(b"".join(items), dtype=np.uint8).reshape(len(items), -1)
 
 
 def _holds(public: bytes, statement: bytes, signature: bytes) -> bool:

@@ -11,36 +11,39 @@ import pytest
 from benchmarks.aggregation import suite
 from benchmarks.alternate import Worker
 
+OTHERS = ("keystream bound", "AES bound", "Flower SecAgg+")
+
 
 def rows(value: float) -> list[dict[str, Any]]:
-    against = {
-        name: {other: {"ratio": value, "lowest": value, "highest": value} for other in ("keystream bound", "Flower SecAgg+")}
-        for name in ("native", "portable")
-    }
+    against = {name: {other: {"ratio": value, "lowest": value, "highest": value} for other in OTHERS} for name in suite.JUDGED}
     return [
         {"operation": operation, "milliseconds": {"native": 18.25, "Flower SecAgg+": 119.0}, "against": against}
         for operation in ("mask", "client")
     ]
 
 
-@pytest.mark.parametrize(("value", "met"), [(20.0, [True] * 5), (0.7, [True] * 3 + [False] * 2), (0.69, [False] * 5)])
+@pytest.mark.parametrize(("value", "met"), [(20.0, [True] * 9), (0.7, [True] * 5 + [False] * 4), (0.69, [False] * 9)])
 def test_targets(value: float, met: list[bool]) -> None:
     assert [each["met"] for each in suite.judge(rows(value))] == met
 
 
 def test_a_target_without_a_side_is_not_measured() -> None:
     found = [row | {"against": {}} for row in rows(1.0)]
-    assert [each["met"] for each in suite.judge(found)] == [None] * 5
+    assert [each["met"] for each in suite.judge(found)] == [None] * 9
 
 
 def test_the_table_has_a_column_for_everyone() -> None:
-    shown = suite.times(rows(2.0), ["native", "portable", "Flower SecAgg+"])
-    assert shown["rows"][0][1:] == ["18.2", "", "119", "", "2 (2-2)"]
-    assert len(shown["headers"]) == len(shown["rows"][0])
+    names = ["native", "portable", "Flower SecAgg+"]
+    shown, compared = suite.times(rows(2.0), names), suite.ratios(rows(2.0), names)
+    assert shown["rows"][0][1:] == ["18.2", "", "119"]
+    assert compared["rows"][0] == ["mask", "native", "", "", "2 (2-2)"]
+    assert len(compared["rows"]) == 2 * len(suite.JUDGED)
+    assert all(len(each["headers"]) == len(each["rows"][0]) for each in (shown, compared))
 
 
 def test_every_operation_of_ours_and_of_the_bound_runs() -> None:
-    for name, operations in (("portable", ("mask", "client", "unmask_100")), ("keystream bound", ("mask", "client"))):
+    cases = (("portable", ("mask", "client", "unmask_100")), ("native AES", ("mask",)), ("AES bound", ("mask", "client")))
+    for name, operations in cases:
         worker = Worker(next(each for each in suite.OURS if each.name == name), Path(sys.executable))
         try:
             worker.ask(do="prepare", key_bits=256)

@@ -89,15 +89,15 @@ void signatures_and_agreements(const Path& path, std::size_t rows) {
   }
   const Rows scalars = random_rows(rows, kRowBytes);
   const Rows publics = random_rows(rows, kRowBytes);
+  checked(path, rows, kRowBytes, "agree", [&](const Path& on, Byte* out) {
+    on.agree(out, scalars.data(), kRowBytes, publics.data(), rows);
+  });
+  if (rows == 0) return;
+  // Both ends of one exchange.
   const Rows base = rows_from(rows, kRowBytes, [&](Byte* out) {
     std::memset(out, 0, rows * kRowBytes);
     for (std::size_t i = 0; i < rows; ++i) out[i * kRowBytes] = 9;
   });
-  checked(path, rows, kRowBytes, "agree", [&](const Path& on, Byte* out) {
-    on.agree(out, scalars.data(), kRowBytes, publics.data(), rows);
-  });
-  if (rows < 2) return;
-  // Both ends of one exchange.
   const Rows mine = rows_from(rows, kRowBytes, [&](Byte* out) { path.agree(out, scalars.data(), kRowBytes, base.data(), rows); });
   const Rows there = rows_from(rows, kRowBytes, [&](Byte* out) { path.agree(out, scalars.data(), 0, mine.data(), rows); });
   const Rows first = rows_from(rows, kRowBytes, [&](Byte* out) {

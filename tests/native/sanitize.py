@@ -33,7 +33,7 @@ PROGRAMS = {
         SOURCES / "memory.cpp",
         *sorted(path for path in SOURCES.glob("group/*.cpp") if path.name != "bindings.cpp"),
     ],
-    "stream_driver": [SOURCES / "stream" / "avx512.cpp"],
+    "stream_driver": sorted(path for path in SOURCES.glob("stream/*.cpp") if path.name != "bindings.cpp"),
 }
 
 

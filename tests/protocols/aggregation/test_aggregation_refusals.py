@@ -247,7 +247,10 @@ def test_messages_of_an_earlier_run_of_the_same_round_are_refused(kind: type[Mes
         run_with("p0", only(kind, lambda *_: before["p0", kind]))
 
 
-@pytest.mark.parametrize("changes", [{"session": bytes(15) + b"1"}, {"round_number": 1}, {"inputs": "others"}, {"bound": 999}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"session": bytes(15) + b"1"}, {"round_number": 1}, {"inputs": "others"}, {"bound": 999}, {"cipher": "aes256ctr"}],
+)
 def test_an_advertisement_of_another_session_round_or_plan_is_refused(changes: dict[str, Any]) -> None:
     other = recorded(families.sum_params(PARTIES, **changes), "other")
     with pytest.raises(PeerError, match="runs with other parameters") as caught:
@@ -415,6 +418,8 @@ def test_vectors_that_cannot_be_summed_are_refused_before_anything_is_sent(vecto
         ({"threshold": 6}, "threshold of 5 parties is from 3 to 5"),
         ({"length": 0}, "1 to"),
         ({"chunk_words": 24}, "multiple of 16"),
+        ({"cipher": "rc4"}, "chacha20 or aes256ctr, not 'rc4'"),
+        ({"cipher": "aes256ctr", "length": 2**30 + 1, "bound": 1}, "masks by aes256ctr end after"),
         ({"bound": 2**63 // 5 + 1}, "can leave the ring of 2\\^64"),
         ({"bound": -1}, "can leave the ring"),
         ({"session": bytes(15)}, "16 bytes"),

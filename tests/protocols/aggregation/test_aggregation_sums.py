@@ -26,6 +26,7 @@ from protocols.errors import PartiesLost
 from protocols.local import run_local
 from protocols.wire import decode_frame
 
+CIPHERS = ("chacha20", "aes256ctr")
 STEPS = ("advertise", "share", "masked_input", "consistency")
 FULL = os.environ.get("SANDBOX_LONG_TESTS") == "1"
 
@@ -155,7 +156,8 @@ def rounds(draw: st.DrawFn) -> dict[str, Any]:
     most = draw(st.sampled_from([1, 1000, (2**31 - 1) // parties, (2**63 - 1) // parties]))
     seed = draw(st.integers(0, 2**32))
     drops = draw(st.dictionaries(st.integers(0, parties - 1), st.sampled_from(STEPS), max_size=3))
-    return {"parties": parties, "threshold": threshold, "length": length, "bound": most, "seed": seed, "drops": drops}
+    fields = {"length": length, "bound": most, "threshold": threshold, "cipher": draw(st.sampled_from(CIPHERS))}
+    return {"parties": parties, "seed": seed, "drops": drops, **fields}
 
 
 @settings(max_examples=40, deadline=None)
@@ -173,7 +175,8 @@ def test_any_sum_is_exact_in_either_ring(case: dict[str, Any]) -> None:
         for index in range(n)
     }
     drops = {f"p{index}": step for index, step in case["drops"].items() if index < n}
-    params = families.sum_params(n, length=case["length"], bound=bound, threshold=case["threshold"])
+    fields = {name: case[name] for name in ("length", "bound", "threshold", "cipher")}
+    params = families.sum_params(n, **fields)
     assert params.ring_bits == (32 if n * bound < 2**31 else 64)
     expected = expected_survivors(n, drops, params.threshold, params.shares)
     roles = families.sum_roles(params, values)

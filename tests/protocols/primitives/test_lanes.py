@@ -248,7 +248,8 @@ def test_what_is_remembered_is_bounded_and_binds_every_part(monkeypatch: pytest.
     monkeypatch.setattr(signing, "_REMEMBERED", 8)
     signing._accepted.clear()
     cases = honest(20, seed=2)
-    signing.verify_each(cases)
+    for first in range(0, 20, 5):
+        signing.verify_each(cases[first : first + 5])
     assert 0 < len(signing._accepted) <= 8
     signing.verify(*cases[-1])
     for changed in (

@@ -94,7 +94,7 @@ void wipe(void* data, std::size_t size) {
 
 }  // namespace
 
-__attribute__((target("avx512f"))) void apply32(std::uint32_t* target, std::size_t words, std::uint64_t counter,
+__attribute__((target("avx512f"))) void chacha32(std::uint32_t* target, std::size_t words, std::uint64_t counter,
                                                 const std::uint8_t* keys, std::size_t plus, std::size_t minus) {
   State sum, v;
   V low[kWays] = {}, high[kWays] = {};
@@ -132,7 +132,7 @@ __attribute__((target("avx512f"))) void apply32(std::uint32_t* target, std::size
 }
 
 // Elements of 64 bits: words 2i and 2i + 1 of a block, which lie in two vectors; even and odd lanes are summed apart.
-__attribute__((target("avx512f"))) void apply64(std::uint64_t* target, std::size_t words, std::uint64_t counter,
+__attribute__((target("avx512f"))) void chacha64(std::uint64_t* target, std::size_t words, std::uint64_t counter,
                                                 const std::uint8_t* keys, std::size_t plus, std::size_t minus) {
   constexpr std::size_t kElements = kBlockWords / 2;
   W sum[kWays][2][kElements];
@@ -167,7 +167,7 @@ __attribute__((target("avx512f"))) void apply64(std::uint64_t* target, std::size
   wipe(lanes, sizeof lanes);
 }
 
-bool is_available() {
+bool has_chacha() {
   // The compiler's run time also asks whether the operating system saves the registers.
   return __builtin_cpu_supports("avx512f") != 0;
 }
@@ -178,9 +178,9 @@ bool is_available() {
 
 namespace stream {
 
-void apply32(std::uint32_t*, std::size_t, std::uint64_t, const std::uint8_t*, std::size_t, std::size_t) {}
-void apply64(std::uint64_t*, std::size_t, std::uint64_t, const std::uint8_t*, std::size_t, std::size_t) {}
-bool is_available() { return false; }
+void chacha32(std::uint32_t*, std::size_t, std::uint64_t, const std::uint8_t*, std::size_t, std::size_t) {}
+void chacha64(std::uint64_t*, std::size_t, std::uint64_t, const std::uint8_t*, std::size_t, std::size_t) {}
+bool has_chacha() { return false; }
 
 }  // namespace stream
 #endif
