@@ -17,6 +17,14 @@ class EncodingOverflow(ParameterError):  # noqa: N818  (the name that interfaces
     """A number, or a result that an operation could reach, does not fit its declared bound; nothing was computed."""
 
 
+class ListTooShort(ParameterError):  # noqa: N818  (a condition, like the ones below)
+    """Our own list has fewer rows than its protocol asks for: that it has tells something of it. `name` is the provider."""
+
+    def __init__(self, name: str, least: int) -> None:
+        self.name = name
+        super().__init__(f"{name}'s list is shorter than the minimum of {least} rows; widen the filter")
+
+
 class MisuseError(ProtocolError):
     """An object was used in a way that would break its guarantees (twice, out of order, after an error)."""
 

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from protocols.errors import ParameterError, PeerError
+from protocols.errors import ListTooShort, PeerError
 from protocols.join.hello import Hellos
 from protocols.join.layout import Pack, packs, slot_columns
 from protocols.join.lists import join_ciphertexts
@@ -60,7 +60,7 @@ class OwnList:
     """Rows of one provider after all rules, with their tags. Private to the provider; `tags`, `labels` and chunks leave it."""
 
     def __init__(self, name: str, params: JoinParams, rows: ProviderRows, hellos: Hellos, *, rng: Rng, mapper: Mapper) -> None:
-        """Apply the rules. Raises ParameterError for rows that break what was declared of them, or too few of them."""
+        """Apply the rules. Raises ParameterError for rows that break what was declared of them, ListTooShort."""
         self.name, self.index = name, params.provider(name)
         self._params, self._hellos, self._rng, self._mapper = params, hellos, rng, mapper
         spec = params.providers[self.index]
@@ -71,7 +71,7 @@ class OwnList:
         self._opens = spec.opens_multiplicity and not spec.unique
         own, self._removed = apply_pattern_rule(own, params.min_pattern, with_multiplicity=self._opens)
         if len(own) < params.min_list:
-            raise ParameterError(f"{name}'s list is shorter than the minimum of {params.min_list} rows; widen the filter")
+            raise ListTooShort(name, params.min_list)
         self.rows = pad(own, spec.padded_rows, rng) if spec.padded_rows else own
         self._dummies = len(self.rows) - len(own)
         self._number_of_group: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)

@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from protocols.errors import ParameterError
 from sandbox.audit.verify import verify
 from sandbox.demos.result import Trial
 from sandbox.embedded import Embedded
@@ -29,9 +28,6 @@ def differencing(
         product = network.run(explanation, grant=grant, on_progress=on_progress)
     except Withheld as refused:
         outcome = "refused: " + _failed(refused.findings)
-    except ParameterError as refused:
-        # Of few rows, so narrow a question leaves a list below the minimum size: refused before the gate has to.
-        outcome = f"refused: {refused}"
     else:
         if not product.withheld:
             raise StateError("the differencing question was answered in full; the gate's history check did not see it")

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from protocols.errors import ListTooShort
 from sandbox.audit.events import make_event
 from sandbox.audit.note import SignedCheckpoint
-from sandbox.model.decision import Decision
+from sandbox.errors import Withheld
+from sandbox.model.decision import Decision, Finding
 from sandbox.model.evidence import SignedEvent
 from sandbox.model.grant import SignedGrant
 from sandbox.node import added, joined
 from sandbox.node.conduct import Conduct
-from sandbox.node.gate import Proceedings
+from sandbox.node.gate import Proceedings, withhold
 from sandbox.node.machinery import Machinery, Machines
 from sandbox.node.manager import ManagerNode
 from sandbox.node.provider import Contribution, ProviderNode, require_logged
@@ -56,14 +58,19 @@ def compute(
 ) -> tuple[Proceedings, Judge]:
     """Play an authorised task over all its nodes; return what they signed, and the judge of what the gate's role decrypted.
 
-    Raises what the roles and sources raise, Cancelled, AuditError.
+    Raises what the roles and sources raise, Cancelled, AuditError; Withheld for a provider's list below the minimum, which
+    costs the use: else filters could be tried until the size of a list is known.
     """
     course = COURSES[task.plan.protocol]
     providers = (entry.provider for entry in task.plan.inputs)
     with machinery.for_task((*providers, task.plan.operator)) as machines:
         contributions = course.gather(manager, nodes, task, conduct)
         opened, seen = _open_session(manager, task, contributions)
-        session, judge = course.play(manager, nodes, task, contributions, machines=machines, conduct=conduct)
+        try:
+            session, judge = course.play(manager, nodes, task, contributions, machines=machines, conduct=conduct)
+        except ListTooShort as error:
+            withhold(manager, task, decision, opened)
+            raise Withheld((_too_short(error),)) from None
     proceedings = Proceedings(
         task=task,
         decision=decision,
@@ -75,6 +82,10 @@ def compute(
         checkpoints=(*(item.checkpoint for item in contributions.values()), seen),
     )
     return proceedings, judge
+
+
+def _too_short(error: ListTooShort) -> Finding:
+    return Finding(check="minimum_list", verdict="fail", subject=error.name, message=str(error))
 
 
 def _open_session(

@@ -50,7 +50,7 @@ def publish(manager: ManagerNode, proceedings: Proceedings, judge: Judge) -> Rel
         judged = judge(history.records)
         certificate = _certificate(manager, proceedings.task, judged, history)
         if judged.nothing_released or certificate.certificate.blocking:
-            _withhold(manager, proceedings)
+            withhold(manager, proceedings.task, proceedings.decision, proceedings.opened)
             raise Withheld((*judged.card.findings, *map(_blocked, certificate.certificate.blocking)))
         product = _product(manager, proceedings, judged, certificate)
         with manager.ledger.transaction(manager.clock()) as transaction:
@@ -93,13 +93,13 @@ def _keep(manager: ManagerNode, transaction: LedgerTransaction, record: ReleaseR
     transaction.enqueue(event.event.digest(), event.leaf())
 
 
-def _withhold(manager: ManagerNode, proceedings: Proceedings) -> None:
-    task = proceedings.task
+def withhold(manager: ManagerNode, task: Task, decision: Decision, opened: SignedEvent) -> None:
+    """End a task without an answer. It costs the use, and the log says so: a refusal tells something too."""
     event = manager.event(
         "product.withheld",
         task=task.id,
-        subjects={"plan": task.plan.digest(), "decision": proceedings.decision},
-        cites=[task.authorised, proceedings.opened],
+        subjects={"plan": task.plan.digest(), "decision": decision},
+        cites=[task.authorised, opened],
     )
     with manager.ledger.transaction(manager.clock()) as transaction:
         transaction.charge(use_key(task.id))

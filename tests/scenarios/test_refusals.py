@@ -14,7 +14,7 @@ from support import agencies
 from protocols.errors import ParameterError
 from sandbox.audit.verify import verify
 from sandbox.embedded import Embedded
-from sandbox.errors import Denied, NotFound, UsageError, exit_code
+from sandbox.errors import Denied, NotFound, UsageError, Withheld, exit_code
 from sandbox.model.grant import SignedGrant, request_grant
 from sandbox.model.party import Party
 from sandbox.model.policy import Policy
@@ -308,6 +308,23 @@ def test_a_template_covers_other_literals_and_nothing_else(network: Embedded, wa
     turned = agencies.ask(network, FILTERED.format(age=0).replace(">=", "<"))
     refused(network, watch, runs(network, watch, turned, grant), "grant.plan")
     assert agencies.uses(network) == 2
+
+
+def test_a_list_below_the_minimum_costs_a_use_so_that_sizes_cannot_be_tried(network: Embedded) -> None:
+    network.set_policy(
+        agencies.terms("registry.people", {"id": ("join_key",), "sex": ("group",), "age": ("filter",)}, min_list=100)
+    )
+    asked = agencies.ask(network, FILTERED.format(age=1000))
+    grant = network.approve(asked)
+    before, uses = agencies.kinds(network), agencies.uses(network)
+    with pytest.raises(Withheld, match="registry's list is shorter than the minimum of 100 rows") as caught:
+        network.run(asked, grant=grant)
+    assert exit_code(caught.value) == 4
+    assert [finding.check for finding in caught.value.findings] == ["minimum_list"]
+    assert agencies.uses(network) == uses + 1
+    assert agencies.kinds(network)["product.withheld"] == before["product.withheld"] + 1
+    assert [task.state for task in network.manager.records.tasks()][-1] == "withheld"
+    assert agencies.log_findings(network) == ()
 
 
 def test_a_delegated_grant_narrows_is_counted_twice_and_ends_with_its_parent(

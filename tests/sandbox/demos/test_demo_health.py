@@ -11,7 +11,6 @@ import pytest
 from demo_oracle import Table, assert_exact, pooled
 
 import sandbox
-from protocols.errors import ParameterError
 from sandbox.demos import data, health, trials
 from sandbox.demos.result import DemoResult
 from sandbox.demos.stage import new_directory
@@ -104,14 +103,6 @@ def test_a_directory_is_made_where_none_is_given(tmp_path: Path, monkeypatch: py
 
 def stub(run: Any) -> Any:
     return SimpleNamespace(explain=lambda sql, **options: None, approve=lambda plan: None, run=run)
-
-
-def test_a_list_below_the_minimum_size_is_a_refusal_too() -> None:
-    def run(plan: Any, **options: Any) -> Any:
-        raise ParameterError("hospital's list is shorter than the minimum of 100 rows")
-
-    trial = trials.differencing(stub(run), "", {}, None, differs_by="people")
-    assert trial.outcome == "refused: hospital's list is shorter than the minimum of 100 rows"
 
 
 def test_a_demo_that_shows_nothing_fails(result: DemoResult, monkeypatch: pytest.MonkeyPatch) -> None:
