@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 OPERATIONS = {
     "mask": "a vector under the masks of 48 neighbours, its own and the gate's (Flower: no gate)",
     "client": "everything a party does in a round, 764 signatures to check included (Flower: nothing is signed)",
+    "framed": "the same with encoding, decoding and a hashed transcript of all frames (Flower: as above)",
     "unmask_100": "the operator takes the masks of 100 parties away, 10 of them dropped",
     "unmask_1000": "the operator takes the masks of 1,000 parties away, 100 of them dropped",
 }

@@ -85,6 +85,9 @@ class Flower(serving.Contender):
 
         return work
 
+    def framed(self, count: int) -> Callable[[], object]:
+        return self.client(count)
+
 
 if __name__ == "__main__":
     serving.serve(Flower())
