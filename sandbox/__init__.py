@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sandbox.errors import AuditError, Denied, QuestionError, SourceError, Withheld
     from sandbox.model.asset import KeyDomain
     from sandbox.model.compute import Compute
+    from sandbox.tasks.attack import attack
     from sandbox.tasks.product import Product
 
 _HOMES = {
@@ -29,6 +30,7 @@ _HOMES = {
     "Product": "sandbox.tasks.product",
     "federation": "sandbox.catalogue",
     "table": "sandbox.catalogue",
+    "attack": "sandbox.tasks.attack",
     "verify": "sandbox.audit.verify",
 }
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "QuestionError",
     "SourceError",
     "Withheld",
+    "attack",
     "federation",
     "table",
     "verify",

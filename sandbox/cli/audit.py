@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from sandbox.cli import console
+from sandbox.cli.attack import attack_bundle
 from sandbox.cli.console import JsonOption
 from sandbox.cli.place import WorkspaceOption, opened
 from sandbox.cli.product import named
 from sandbox.errors import AuditError
 
-app = console.group("Evidence: verify, log, trace, reconcile.")
+app = console.group("Evidence: verify, attack, log, trace, reconcile.")
+app.command("attack")(attack_bundle)
 
 
 @app.command("verify")

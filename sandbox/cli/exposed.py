@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,17 @@ LINKED_IN = {"linkage": "original", "inference": "original", "homogeneity": "rel
 """What an attack's exposed numbers count: rows of which table, from 0; or predicates that are true of one person."""
 
 
-def write_exposed(path: Path, findings: Findings) -> None:
-    """Write what each attack exposed, as JSON that only its owner may read. Raises StateError if the file exists."""
-    document = [_document(item) for item in findings.items]
+def write_exposed(path: Path, findings: Findings, *, of: Mapping[str, str] = LINKED_IN) -> None:
+    """Write what each attack exposed, as JSON that only its owner may read. Raises StateError if the file exists.
+
+    of: by attack, what its exposed numbers count.
+    """
+    document = [_document(item, of.get(item.attack, "released")) for item in findings.items]
     with tables.fresh_file(path, private=True) as file:
         file.write(json.dumps(document, ensure_ascii=False, indent=1, default=str).encode("utf-8"))
 
 
-def _document(item: Finding) -> dict[str, Any]:
-    of = LINKED_IN.get(item.attack, "released")
+def _document(item: Finding, of: str) -> dict[str, Any]:
     return {"attack": item.attack, "message": item.message, "of": of, "exposed": [_plain(each) for each in item.exposed]}
 
 

@@ -10,6 +10,7 @@ import typer
 
 from sandbox.cli import console
 from sandbox.cli.console import JsonOption
+from sandbox.cli.frames import names_of, read_frame
 from sandbox.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,19 +55,19 @@ def measure_risk(
     """
     from protocols import risk
 
-    names, secrets = _names(quasi, "--quasi"), _names(sensitive, "--sensitive") if sensitive else []
+    names, secrets = names_of(quasi, "--quasi"), names_of(sensitive, "--sensitive") if sensitive else []
     both = [name for name in names if name in secrets]
     if both:
         raise UsageError(f"{', '.join(map(repr, both))} is named by --quasi and by --sensitive; a column is one or the other")
     if (original is None) != (control is None):
         raise UsageError("--original and --control go together: what is told of people in FILE beyond what is told of others")
-    table = _table(file, [*names, *secrets])
-    people = None if population is None else _table(population, names)
+    table = read_frame(file, [*names, *secrets])
+    people = None if population is None else read_frame(population, names)
     report = risk.measure(table, names, secrets, population=people)
     gates = risk.gates(report, k=k)
     found = [risk.homogeneity(table, names, name) for name in secrets]
     if original is not None and control is not None:
-        people, others = (_table(path, [*names, *secrets]) for path in (original, control))
+        people, others = (read_frame(path, [*names, *secrets]) for path in (original, control))
         found += _attacked(table, people, others, names, secrets)
     attacks = risk.together(found)
     if exposed is not None:
@@ -91,28 +92,6 @@ def _attacked(
         risk.singling_out(table, people, others, [*names, *secrets], width=min(3, len(names) + len(secrets))),
         *(risk.inference(table, people, others, names, name) for name in secrets),
     ]
-
-
-def _names(text: str, option: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    if not all(names) or len(set(names)) != len(names):
-        raise UsageError(f"{option} takes column names with commas between them, each once")
-    return names
-
-
-def _table(file: Path, names: list[str]) -> pd.DataFrame:
-    """Read some columns of a file. Raises SourceError, or UsageError for a column that is not there."""
-    from sandbox.sources import open_source
-    from sandbox.sources.columns import quoted
-
-    source = open_source(file)
-    known = [name for name, _ in source.schema()]
-    missing = [name for name in names if name not in known]
-    if missing:
-        raise UsageError(f"{str(file)!a} has no column {', '.join(map(repr, missing))}; it has: {', '.join(known)}")
-    (found,) = source.query([f"SELECT {', '.join(map(quoted, names))} FROM source"])  # noqa: S608  (quoted names)
-    frame: pd.DataFrame = found.to_pandas()
-    return frame
 
 
 def _document(report: RiskReport, gates: Findings, attacks: Findings, grade: Grade) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from sandbox.model.plan import Plan
 from sandbox.tasks.measuring import measure_cells
 from sandbox.tasks.method import Cost, Method
 from sandbox.tasks.noised import noise_of
+from sandbox.tasks.people import people_in_cells
 from sandbox.tasks.totals import layout_of
 
 BYTES_PER_NEIGHBOUR = 400
@@ -98,4 +99,4 @@ def _cost(plan: Plan) -> tuple[Cost, ...]:
     return (Cost(provider="each part", what=what, bytes=size, per="session"),)
 
 
-METHOD = Method(disclosure=_disclosure, cost=_cost, title=_title, measure=measure_cells)
+METHOD = Method(disclosure=_disclosure, cost=_cost, title=_title, measure=measure_cells, attack=people_in_cells)

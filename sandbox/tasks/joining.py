@@ -7,6 +7,7 @@ from protocols.disclosure import Disclosure
 from sandbox.model.plan import Plan
 from sandbox.tasks.measuring import measure_cells
 from sandbox.tasks.method import Cost, Method
+from sandbox.tasks.people import people_in_cells
 from sandbox.tasks.protocol import join_params
 
 POINT_BYTES = 64
@@ -47,4 +48,4 @@ def _cost(plan: Plan) -> tuple[Cost, ...]:
     return tuple(found)
 
 
-METHOD = Method(disclosure=_disclosure, cost=_cost, title=_title, measure=measure_cells)
+METHOD = Method(disclosure=_disclosure, cost=_cost, title=_title, measure=measure_cells, attack=people_in_cells)

@@ -10,14 +10,21 @@ from protocols.disclosure import Disclosure
 from sandbox.model.plan import Plan
 from sandbox.model.product import ProductCard
 from sandbox.tasks.measured import Measured
+from sandbox.tasks.people import People
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from protocols import risk
 
 Measure = Callable[[Plan, "pa.Table", ProductCard], Measured]
 """Measures a product from what is published of it, and nothing else: plan, payload and card. Pure: the gate runs it before the
 release and an auditor after it, and the figures are the same. Looks at neither `certificate` nor `lineage` of the card, which
 are not known yet when the gate runs it."""
+
+
+Attack = Callable[[Plan, "pa.Table", ProductCard, People], "tuple[risk.Finding, ...]"]
+"""Attacks a product with an auditor's file of people. What it exposes, rows of that file, goes to the auditor alone."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +42,13 @@ class Cost:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """One protocol. title: what a product card calls it, with its parameters. measure: what its product's certificate holds."""
+    """One protocol. title: what a product card calls it, with its parameters. measure: what its product's certificate holds.
+
+    attack: with auxiliary data, of the kind of product that it makes. None where a file of people has nothing to say.
+    """
 
     disclosure: Callable[[Plan], Disclosure]
     cost: Callable[[Plan], tuple[Cost, ...]]
     title: Callable[[Plan], str]
     measure: Measure
+    attack: Attack | None
