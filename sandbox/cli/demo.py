@@ -74,6 +74,7 @@ def show_demo(result: DemoResult) -> None:
     console.say("check the evidence, on any machine:")
     for answer in result.answers:
         console.say(f"  sandbox audit verify {answer.bundle} --trust {result.trust}")
+        console.say(f"  sandbox audit attack {answer.bundle} --trust {result.trust}")
     console.say(f"everything is kept in {result.directory}")
 
 

@@ -38,3 +38,10 @@ def test_pasted_lines_lead_to_a_product_that_an_auditor_verifies(tmp_path: Path)
     shutil.copytree(tmp_path / "a workspace" / "nodes" / "data-bureau" / "products" / product, elsewhere / "bundle")
     shutil.copy(tmp_path / "a workspace" / "trust.toml", elsewhere)
     assert "verified" in shell("sandbox audit verify bundle --trust trust.toml", elsewhere)
+
+    shutil.copy(job.parent / "registry" / "patients.csv", elsewhere / "people.csv")
+    people = "--auxiliary people.csv --quasi male --sensitive event --exposed exposed.json"
+    attacked = shell(f"sandbox audit attack bundle --trust trust.toml {people}", elsewhere)
+    assert "0 differ" in attacked
+    assert "800 of 800 people fit a cell" in attacked
+    assert [item["exposed"] for item in json.loads((elsewhere / "exposed.json").read_text())] == [[], []]
