@@ -9,7 +9,6 @@ from sandbox.cli import console
 
 if TYPE_CHECKING:
     from protocols.disclosure import Disclosure
-    from sandbox.model.certificate import Certificate
     from sandbox.model.decision import Decision
     from sandbox.tasks.explain import Explanation
     from sandbox.tasks.product import Product
@@ -96,19 +95,8 @@ def show_product(product: Product) -> None:
         included = "its totals had arrived and count" if absent.counted else "not in these numbers"
         console.say(f"{absent.provider} fell silent (step {absent.step}): {included}")
     console.say(f"profile {card.profile}, version {card.profile_version}; {card.method}")
-    console.say(certificate_line(product.certificate))
+    console.say(f"certificate: {product.certificate.summary}")
     console.say(f"product {product.id}; evidence {product.directory}")
-
-
-def certificate_line(certificate: Certificate) -> str:
-    """Return a certificate in one line."""
-    measures, attacks = len(certificate.measures), len(certificate.attacks)
-    outcome = f"{len(certificate.blocking)} do not pass" if certificate.blocking else "all PASS"
-    earlier = len(certificate.history.products)
-    return (
-        f"certificate: {measures} measures, {attacks} attack{'' if attacks == 1 else 's'}, {outcome}; "
-        f"judged against {earlier} earlier product{'' if earlier == 1 else 's'}"
-    )
 
 
 def show_disclosure(disclosure: Disclosure) -> None:

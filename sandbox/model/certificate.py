@@ -142,6 +142,16 @@ class Certificate(Document, frozen=True, kw_only=True):
         check_distinct(tuple(item.name for item in self.software), field="software")
 
     @property
+    def summary(self) -> str:
+        """The certificate in one line."""
+        attacks, earlier = len(self.attacks), len(self.history.products)
+        outcome = f"{len(self.blocking)} do not pass" if self.blocking else "all PASS"
+        return (
+            f"{len(self.measures)} measures, {attacks} attack{'' if attacks == 1 else 's'}, {outcome}; "
+            f"judged against {earlier} earlier product{'' if earlier == 1 else 's'}"
+        )
+
+    @property
     def blocking(self) -> tuple[Measurement | AttackResult, ...]:
         """What does not pass: nothing, of a product that may be released."""
         return (

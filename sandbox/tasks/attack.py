@@ -151,7 +151,7 @@ def attack(
         certificate=certificate,
         recomputed=recomputed,
         differences=(*_compared(certified, recomputed), *apart),
-        not_recomputed=(*_open(certificate), *lineage, *skipped),
+        not_recomputed=(*_open(certificate, has_history=not lineage), *lineage, *skipped),
         attacks=attacks,
         notes=tuple(_notes(certificate, found.packages, verified=trust is not None)),
     )
@@ -261,15 +261,16 @@ def _of_the_bundle(measures: Iterable[Measurement], attacks: Iterable[AttackResu
     return (*found, *(item for item in attacks if item.needs == "nothing"))
 
 
-def _open(certificate: Certificate) -> Iterator[NotRecomputed]:
-    """What the certificate holds that nobody can measure again from the bundle."""
+def _open(certificate: Certificate, *, has_history: bool) -> Iterator[NotRecomputed]:
+    """What the certificate holds that cannot be measured again here. has_history: no earlier product is missing."""
     for measure in certificate.measures:
         if measure.how == "gate":
             why = f"{BY_THE_GATE}: {measure.note}" if measure.note else BY_THE_GATE
             yield NotRecomputed(measure=measure.name, subject=measure.subject, why=why)
     for item in certificate.attacks:
-        if item.needs != "nothing":
-            yield NotRecomputed(measure=item.name, subject=item.subject, why=f"the gate ran it with {item.needs}")
+        if item.needs == "auxiliary data" or (item.needs == "history" and not has_history):
+            why = "needs people (--auxiliary)" if item.needs != "history" else "needs all earlier products (--history)"
+            yield NotRecomputed(measure=item.name, subject=item.subject, why=f"{why}; of the gate's run: {item.note}")
 
 
 def _compared(certified: Sequence[Certified], recomputed: Sequence[Certified]) -> Iterator[Difference]:

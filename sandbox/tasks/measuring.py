@@ -7,10 +7,11 @@ other figures than the table has.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from sandbox.model.certificate import Measurement
+from sandbox.model.certificate import AttackResult, Figure, Measurement
+from sandbox.model.decision import Finding, Reason
 from sandbox.model.plan import Plan
 from sandbox.model.product import ProductCard
 from sandbox.tasks.measured import Measured, verdict
@@ -20,6 +21,8 @@ from sandbox.tasks.shown import Shown, number_columns, shown_rows
 if TYPE_CHECKING:
     import pyarrow as pa
 
+OVER_THE_HISTORY: Mapping[str, Reason] = {"difference": "DIFFERENCE"}
+"""Checks that compare with every earlier release, and the reason that they give. An auditor who has them runs them again."""
 COUNTS = ("count_rows", "count", "count_keys")
 
 
@@ -36,7 +39,7 @@ def measure_cells(plan: Plan, table: pa.Table, card: ProductCard) -> Measured:
         _contradicting(plan, rows),
         *_gate_checks(card),
     )
-    return Measured(measures=found)
+    return Measured(measures=found, attacks=tuple(_over_the_history(card)))
 
 
 def least_count(plan: Plan, card: ProductCard, people: int) -> int:
@@ -172,13 +175,40 @@ def _contradicting(plan: Plan, rows: list[Shown]) -> Measurement:
 def _gate_checks(card: ProductCard) -> Iterator[Measurement]:
     """The gate's checks, which judged what nobody else has seen: each withheld what it did not pass."""
     for finding in card.findings:
-        stopped = finding.verdict == "pass" or finding.reason is not None
-        yield Measurement(
-            name=finding.check,
-            subject="cells",
-            value=None,
-            threshold=None,
-            verdict=verdict(stopped),
-            how="gate",
-            note=f"{finding.message}: what did not pass is withheld" if finding.verdict != "pass" else finding.message,
-        )
+        if finding.check not in OVER_THE_HISTORY:
+            yield Measurement(
+                name=finding.check,
+                subject="cells",
+                value=None,
+                threshold=None,
+                verdict=verdict(_stopped(finding)),
+                how="gate",
+                note=_said(finding),
+            )
+
+
+def _over_the_history(card: ProductCard) -> Iterator[AttackResult]:
+    """The gate's attacks with every earlier release: how many numbers would have told of too few people, and are withheld."""
+    for finding in card.findings:
+        if finding.check in OVER_THE_HISTORY:
+            withheld = sum(item.reason == OVER_THE_HISTORY[finding.check] for item in card.withheld)
+            yield AttackResult(
+                name=finding.check,
+                subject="cells",
+                parameters={"people": str(card.rules.min_difference)},
+                seed=None,
+                figures=(Figure(name="withheld", value=str(withheld)),),
+                threshold=None,
+                verdict=verdict(_stopped(finding)),
+                needs="history",
+                note=_said(finding),
+            )
+
+
+def _stopped(finding: Finding) -> bool:
+    """Whether a check withheld what it did not pass."""
+    return finding.verdict == "pass" or finding.reason is not None
+
+
+def _said(finding: Finding) -> str:
+    return finding.message if finding.verdict == "pass" else f"{finding.message}: what did not pass is withheld"

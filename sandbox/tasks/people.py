@@ -64,7 +64,8 @@ def people_in_cells(plan: Plan, table: pa.Table, card: ProductCard, people: Peop
     fitting = sum(1 for at in numbers if fits[at])
     text = f"{fitting} of {len(numbers)} people fit a cell that is shown"
     if counted:
-        text += f", of {min(counted)} people at the least; {len(exposed)} fit fewer than {k}"
+        of = "people" if all(row.number("count_keys") is not None for row in rows) or _are_people(plan) else "rows"
+        text += f", of {min(counted)} {of} at the least; {len(exposed)} fit fewer than {k}"
     found = Finding(
         attack="linkage",
         verdict="FAIL" if exposed else "PASS" if counted else "INCONCLUSIVE",
@@ -129,6 +130,11 @@ def _homogeneity(plan: Plan, rows: list[Shown], told: list[list[int]], numbers: 
     verdict = "PASS" if not exposed else "INCONCLUSIVE" if cut else "FAIL"
     note = "; HAVING or LIMIT may have left others out" if exposed and cut else ""
     return Finding(attack="homogeneity", verdict=verdict, message=text + note, exposed=tuple(exposed))  # type: ignore[arg-type]
+
+
+def _are_people(plan: Plan) -> bool:
+    """Whether every joined row is another person's."""
+    return all(entry.unique for entry in plan.inputs)
 
 
 def _size(rows: Sequence[Shown]) -> int | None:

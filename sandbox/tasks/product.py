@@ -184,6 +184,7 @@ class Product:
             f"<p>{self.card.rows} rows, {self._withheld_note()}</p>",
             f"<ul>{legend}</ul>" if legend else "",
             self.findings._repr_html_(),
+            f"<p>certificate: {_escaped(self.certificate.summary)}</p>",
         ]
         if self.card.absent:
             silent = [(item.provider, item.step, "yes" if item.counted else "no") for item in self.card.absent]
