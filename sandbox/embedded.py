@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
@@ -28,7 +29,9 @@ from sandbox.node.machinery import Machinery
 from sandbox.node.manager import ManagerNode, refusal
 from sandbox.node.progress import notebook_progress
 from sandbox.node.provider import Cut, ProviderNode
+from sandbox.node.registration import Registration
 from sandbox.node.session import Clockwork, OnProgress
+from sandbox.node.twins import AssetTwin
 from sandbox.node.workspace import Clock, SteadyClock, Workspace, utc_now, write_atomically
 from sandbox.planning import compile_question, rules_for
 from sandbox.sources import open_source
@@ -148,6 +151,32 @@ class Embedded:
     def federate(self, name: str, definition: FederationDefinition) -> Federation:
         """Declare a federated table, `group.table`, over tables of one schema that are published here."""
         return self.manager.federate(name, definition)
+
+    def twin(
+        self,
+        asset: str,
+        *,
+        rows: int | None = None,
+        epsilon: Fraction | int | None = None,
+        contribution: int = 1,
+        seed: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> AssetTwin:
+        """Return a synthetic twin of an asset, for development: its provider's own act, at its own node.
+
+        rows: about as many as the asset has, by default. epsilon: discrete Laplace noise on all counts, of a person with up to
+        `contribution` rows. seed: the same seed gives the same twin, unless there is noise. Columns of core or secret grade and
+        unclassified ones take no part (`left_out`). Raises Withheld unless every attack passes; SourceError, NotFound, Denied.
+        """
+        found = Registration(self.workspace, self.manager).own(asset)
+        return self._nodes[found.provider].twin(
+            found,
+            rows=rows,
+            epsilon=epsilon,
+            contribution=contribution,
+            seed=seed,
+            on_progress=on_progress or notebook_progress(),
+        )
 
     def cut_line(self, provider: str, *, after: Cut | None) -> None:
         """For trials: cut a provider's line after it finishes a step of secure aggregation; None mends it.

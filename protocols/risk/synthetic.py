@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +26,12 @@ from protocols.risk.singling import singling_out
 from protocols.risk.verdict import LINKAGE_THRESHOLD, NO_BETTER, Finding, Findings, together
 
 ATTEMPTS = 4000
-PREDICATES = 1000
+PREDICATE_WORK = 4  # a predicate takes so many times the work of another attempt
 MOST_SECRETS = 3
 WIDTH = 3
 FALSE_POSITIVE_RATE = 0.01
 FEWEST_UNUSUAL = 200
+USUAL, HALF = 2 / 3, 1 / 2
 TOLERANCE = 0.01
 MOST_WORK = 100_000_000
 FINGERPRINTS = ("fingerprint", "fingerprint again")
@@ -79,9 +81,9 @@ def attack_synthetic(
     """Attack a synthetic table: singling out, linkability, inference of each secret, membership; each calibrated on copies.
 
     members: the people whom the table was made from, one row each; control: people held out before anything was counted.
-    secrets: columns to infer; the last three by default. attempts: of each attack, by default 4,000, and fewer, down to 1,000,
-    on tables of more than 25,000 rows. PASS: the upper end of the attack's risk is at most the threshold, and its positive
-    control shows that it would have found more (`calibrated`). Raises ParameterError.
+    secrets: columns to infer; by default up to three in which no value is that of half the people. attempts: of each attack, by
+    default 4,000, and fewer, down to 1,000, on tables of more than 25,000 rows. PASS: the upper end of the attack's risk is at
+    most the threshold, and its positive control shows that it works (`calibrated`). Raises ParameterError.
     """
     rng = rng or OsRng()
     tables = Tables(*(as_frame(frame, columns)[list(columns)] for frame in (release, members, control)))
@@ -89,7 +91,7 @@ def attack_synthetic(
     if unknown:
         raise ParameterError(f"a secret is one of the columns, not {', '.join(map(repr, unknown))}")
     tries = attempts or max(ATTEMPTS // 4, min(ATTEMPTS, MOST_WORK // len(tables.release)))
-    attacks = _attacks(tuple(columns), tuple(secrets or columns[-MOST_SECRETS:]), threshold)
+    attacks = _attacks(tuple(columns), tuple(secrets) or _telling(tables.control), threshold)
     copies = _copies(tables, rng)
     found = []
     for at, attack in enumerate(attacks):
@@ -161,7 +163,7 @@ def _attacks(columns: tuple[str, ...], secrets: tuple[str, ...], threshold: floa
             tables.control,
             every,
             width=min(WIDTH, len(every)),
-            attempts=min(attempts, PREDICATES),
+            attempts=max(1, attempts // PREDICATE_WORK),
             threshold=threshold,
             count_missed=True,
             rng=rng,
@@ -201,11 +203,13 @@ def _three(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 
 
 def _unusual(tables: Tables, secret: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Attack those whose secret is not the most common one, where they are enough.
+    """Attack those whose secret is not the most common one, where most people have that and the others are enough.
 
     The most common value is guessed of everybody; the interval of what is left to learn would be as wide as that is sure.
     """
-    common = tables.control[secret].astype(object).value_counts(dropna=False).index[0]
+    common, share = _most_common(tables.control[secret])
+    if share < USUAL:
+        return _three(tables)
     people = [
         frame[frame[secret].notna() if pd.isna(common) else frame[secret] != common]
         for frame in (tables.members, tables.control)
@@ -220,6 +224,19 @@ def _ranks(distances: npt.NDArray[np.float64], rng: Rng) -> npt.NDArray[np.int64
     ranks = np.empty(len(distances), dtype=np.int64)
     ranks[np.lexsort((permutation(rng, len(distances)), -distances))] = np.arange(len(distances))
     return ranks
+
+
+def _telling(control: pd.DataFrame) -> tuple[str, ...]:
+    """Return the columns whose values say most of a person: the commonest is rarest, and at most half of the people's."""
+    shares = {str(name): _most_common(control[name])[1] for name in control.columns}
+    ordered = sorted(shares, key=lambda name: shares[name])
+    return tuple(name for name in ordered[:MOST_SECRETS] if shares[name] <= HALF) or tuple(ordered[:1])
+
+
+def _most_common(column: pd.Series) -> tuple[Any, float]:
+    """Return a column's commonest value, a missing one included, and its share."""
+    counts = column.astype(object).value_counts(dropna=False)
+    return counts.index[0], float(counts.iloc[0] / len(column))
 
 
 def _closeness(tables: Tables, attempts: int, rng: Rng) -> Closeness:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -143,6 +144,34 @@ def profile_asset(asset: AssetArgument, workspace: WorkspaceOption = None, as_js
     console.table(("column", "type", "missing", "distinct", "bin", "rows"), rows, right=(2, 3, 5))
 
 
+@app.command("twin")
+def twin_asset(
+    asset: AssetArgument,
+    *,
+    out: Annotated[Path, typer.Option("--out", help="A new .csv, .tsv or .parquet; a text file's name says synthetic.")],
+    rows: Annotated[int | None, typer.Option("--rows", help="Rows to make; by default about as many as there are.")] = None,
+    epsilon: Annotated[str | None, typer.Option("--epsilon", help="Noise for that ε, such as 1 or 0.5.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Makes the same twin again, unless there is noise.")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a synthetic twin of a table, for development.
+
+    It is made from safe aggregates alone, and not written unless every attack on it passes.
+    """
+    from sandbox.cli import twin
+
+    beside = twin.check_name(out)
+    budget = None if epsilon is None else _fraction(epsilon)
+    with opened(workspace) as network, console.progress(as_json=as_json) as on_progress:
+        made = network.twin(asset, rows=rows, epsilon=budget, seed=seed, on_progress=on_progress)
+    said = twin.write(made, out, beside)
+    if as_json:
+        console.emit({"twin": said})
+    else:
+        twin.show(said)
+
+
 @app.command("classify")
 def classify_asset(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A file, or a registered provider.table.")],
@@ -272,6 +301,13 @@ def _range(column: str, text: str) -> tuple[str, str]:
 def _codes(text: str) -> tuple[str, ...]:
     """A code that holds a comma stands in double quotes, as in a CSV line."""
     return tuple(next(csv.reader([text])))
+
+
+def _fraction(text: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"--epsilon {text[:80]!a} is no number; write 1, 0.5 or 1/3") from None
 
 
 def _scale(column: str, text: str) -> int:

@@ -7,6 +7,8 @@ import dataclasses
 import secrets
 import threading
 from collections.abc import Callable
+from fractions import Fraction
+from typing import TYPE_CHECKING
 from typing import Literal as OneOf
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -28,12 +30,16 @@ from sandbox.model.canonical import Document, canonical, parse
 from sandbox.model.evidence import InputCommitment, SignedEvent
 from sandbox.model.plan import Plan
 from sandbox.node.logbook import Logbook
+from sandbox.node.twins import AssetTwin, make_twin
 from sandbox.node.workspace import Clock, Workspace, write_secret
 from sandbox.sources import Source
 from sandbox.tasks.adding import shares_of
 from sandbox.tasks.commitments import TableCommitment, commit_table
 from sandbox.tasks.fragments import LocalResult, LocalRows, LocalVector, run_fragment
 from sandbox.tasks.noised import noise_of, with_noise
+
+if TYPE_CHECKING:
+    from sandbox.node.session import OnProgress
 
 Cut = OneOf["input", "advertise", "share", "masked_input", "consistency"]
 
@@ -163,6 +169,27 @@ class ProviderNode:
         )
         logbook.append(event)
         return Contribution(local=prepared.local, seed=seed, commitment=commitment, event=event, checkpoint=checkpoint)
+
+    def twin(
+        self,
+        asset: Asset,
+        *,
+        rows: int | None = None,
+        epsilon: Fraction | int | None = None,
+        contribution: int = 1,
+        seed: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> AssetTwin:
+        """Return a synthetic twin of an asset, made from safe aggregates of its rows and attacked; see `make_twin`."""
+        return make_twin(
+            asset,
+            self._source(asset),
+            rows=rows,
+            epsilon=epsilon,
+            contribution=contribution,
+            seed=seed,
+            on_progress=on_progress,
+        )
 
     def _source(self, asset: Asset) -> Source:
         if asset.table not in self._open:

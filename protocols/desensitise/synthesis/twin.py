@@ -82,9 +82,9 @@ def synthesise(
     attacked: singling out, linkability, inference, membership, each beside the people held out and beside copies of the
     others' rows (`risk.attack_synthetic`), and its keys and identifiers are looked for in the table.
 
-    rows: about as many as the table has, by default. sensitive: columns that an attacker wants to infer; the last three by
-    default. seed: repeats the split, the draws and the attacks, never the noise. Raises TwinRefused with the findings
-    unless all pass; TooFewRows, DataError, ParameterError as `twin_aggregates`.
+    rows: about as many as the table has, by default. sensitive: columns that an attacker wants to infer; by default those that
+    tell most of a person. seed: repeats the split, the draws and the attacks, never the noise. Raises TwinRefused with the
+    findings unless all pass; TooFewRows, DataError, ParameterError as `twin_aggregates`.
     """
     real = as_arrow(table)
     rng = OsRng() if seed is None else seeded(seed, "split")
