@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sandbox.model.asset import Asset, Column
     from sandbox.node.registration import Registration
 
-app = console.group("Tables: add, list, show, profile, publish, federate.")
+app = console.group("Tables: add, list, show, profile, twin, publish, federate.")
 AssetArgument = Annotated[str, typer.Argument(metavar="ASSET", help="provider.table")]
 Pairs = list[str]
 
