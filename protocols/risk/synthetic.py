@@ -230,7 +230,7 @@ def _telling(control: pd.DataFrame) -> tuple[str, ...]:
     """Return the columns whose values say most of a person: the commonest is rarest, and at most half of the people's."""
     shares = {str(name): _most_common(control[name])[1] for name in control.columns}
     ordered = sorted(shares, key=lambda name: shares[name])
-    return tuple(name for name in ordered[:MOST_SECRETS] if shares[name] <= HALF) or tuple(ordered[:1])
+    return tuple(name for name in ordered[:MOST_SECRETS] if shares[name] < HALF) or tuple(ordered[:1])
 
 
 def _most_common(column: pd.Series) -> tuple[Any, float]:
