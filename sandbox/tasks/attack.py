@@ -16,7 +16,7 @@ from sandbox.errors import AuditError, UsageError
 from sandbox.model.canonical import digest
 from sandbox.model.certificate import AttackResult, Certificate, CertifiedVerdict, Measurement
 from sandbox.model.evidence import Bundle, payload_digest
-from sandbox.tasks.measured import software
+from sandbox.tasks.measured import Measured, software
 from sandbox.tasks.methods import method_of
 from sandbox.tasks.outsider import Published, differences
 from sandbox.tasks.people import People
@@ -139,7 +139,7 @@ def attack(
     if any(digest(other.product) == digest(main.product) for other, _ in others):
         raise UsageError("the history holds the bundle itself; give those of other products")
     certificate, product = main.certificate.certificate, _published(main, payload)
-    found = method_of(main.plan).measure(product.plan, product.table, product.card)
+    found = _measured(product)
     certified = _of_the_bundle(certificate.measures, certificate.attacks)
     recomputed = _of_the_bundle(found.measures, found.attacks)
     apart, lineage = _lineage(main, [other for other, _ in others])
@@ -179,11 +179,20 @@ def _published(bundle: Bundle, payload: bytes) -> Published:
         with pa.ipc.open_file(io.BytesIO(payload)) as reader:
             table = reader.read_all()
         table.validate(full=True)
-    except pa.ArrowInvalid as error:
-        raise AuditError(f"the file is no Arrow table: {str(error)[:80]!a}", place="product.arrow") from None
+    except (pa.ArrowException, OSError):
+        raise AuditError("the file is no Arrow table", place="product.arrow") from None
     if table.column_names != [column.name for column in bundle.product.card.columns]:
         raise AuditError("its columns are not those that the card names", place="product.arrow")
     return Published(plan=bundle.plan, table=table, card=bundle.product.card)
+
+
+def _measured(product: Published) -> Measured:
+    """Measure a product whose plan, card and payload come from a stranger. Raises AuditError if they do not fit each other."""
+    try:
+        return method_of(product.plan).measure(product.plan, product.table, product.card)
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        problem = f"plan, card and payload do not fit each other ({type(error).__name__})"
+        raise AuditError(problem, place="product") from None
 
 
 def _people(frame: pd.DataFrame | None, quasi: Sequence[str], sensitive: Sequence[str]) -> People | None:

@@ -10,16 +10,20 @@ from typing import Any
 
 import msgspec
 import pandas as pd
+import pyarrow as pa
 import pytest
 from support import agencies, inprocess_worker
 
 import sandbox
-from sandbox.audit.bundle import parse_bundle
+from sandbox.audit.bundle import parse_bundle, write_bundle
 from sandbox.audit.verify import verify
 from sandbox.cli.main import main
 from sandbox.errors import AuditError, UsageError
-from sandbox.model.canonical import canonical
+from sandbox.model.canonical import canonical, digest
+from sandbox.model.evidence import payload_digest
+from sandbox.model.expression import AggregateRef
 from sandbox.tasks.attack import AttackReport
+from sandbox.tasks.judging import arrow_file
 from sandbox.tasks.measured import Measured
 from sandbox.tasks.measuring import measure_cells
 from sandbox.tasks.methods import METHODS
@@ -32,6 +36,7 @@ FROM registry.people p JOIN lab.tests t ON t.id = p.id GROUP BY p.age // 20
 WOMEN = "SELECT COUNT(*) AS n FROM registry.people p JOIN lab.tests t ON t.id = p.id WHERE p.sex = 0"
 MOST_WOMEN = WOMEN + " AND p.age < 78"
 FALSE = "smallest_count"
+replace = msgspec.structs.replace
 ROWS = 320
 
 
@@ -77,7 +82,7 @@ def flattering(plan: Any, table: Any, card: Any) -> Measured:
     found = measure_cells(plan, table, card)
     return dataclasses.replace(
         found,
-        measures=tuple(msgspec.structs.replace(item, value="999") if item.name == FALSE else item for item in found.measures),
+        measures=tuple(replace(item, value="999") if item.name == FALSE else item for item in found.measures),
     )
 
 
@@ -116,7 +121,7 @@ def test_without_trust_it_says_so_and_still_binds_the_parts(world: World, tmp_pa
     assert caught.value.place == "product.arrow"
     other = parse_bundle((world.band / "bundle.json").read_bytes()).certificate
     (broken / "product.arrow").write_bytes(payload)
-    (broken / "bundle.json").write_bytes(canonical(msgspec.structs.replace(parse_bundle(manifest), certificate=other)))
+    (broken / "bundle.json").write_bytes(canonical(replace(parse_bundle(manifest), certificate=other)))
     with pytest.raises(AuditError) as caught:
         sandbox.attack(broken)
     assert caught.value.place == "certificate"
@@ -143,10 +148,10 @@ def test_a_false_figure_is_signed_and_logged_and_still_found(world: World, capsy
     ("change", "what"),
     [
         (lambda found: found[1:], "measure"),
-        (lambda found: (*found, msgspec.structs.replace(found[0], subject="more")), "value"),
-        (lambda found: (msgspec.structs.replace(found[0], threshold="1"), *found[1:]), "threshold"),
-        (lambda found: (msgspec.structs.replace(found[0], verdict="INCONCLUSIVE"), *found[1:]), "verdict"),
-        (lambda found: (msgspec.structs.replace(found[0], value="0.5"), *found[1:]), "value"),
+        (lambda found: (*found, replace(found[0], subject="more")), "value"),
+        (lambda found: (replace(found[0], threshold="1"), *found[1:]), "threshold"),
+        (lambda found: (replace(found[0], verdict="INCONCLUSIVE"), *found[1:]), "verdict"),
+        (lambda found: (replace(found[0], value="0.5"), *found[1:]), "value"),
     ],
 )
 def test_whatever_differs_is_named(world: World, monkeypatch: pytest.MonkeyPatch, change: Any, what: str) -> None:
@@ -210,6 +215,41 @@ def test_nobody_fits_is_no_proof(world: World, tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     strangers.to_csv(file, index=False)
     assert main(["audit", "attack", str(world.sex), "--auxiliary", str(file), "--quasi", "sex"]) == 8
+
+
+def rebound(source: Path, target: Path, *, plan: Any = None, table: pa.Table | None = None) -> Path:
+    """A bundle whose plan or table a stranger changed, with digests that agree and signatures that do not."""
+    bundle = parse_bundle((source / "bundle.json").read_bytes())
+    payload = (source / "product.arrow").read_bytes() if table is None else arrow_file(table)[0]
+    plan = bundle.plan if plan is None else plan
+    found = replace(bundle.certificate.certificate, payload=payload_digest(payload), plan=plan.digest())
+    signed = replace(bundle.certificate, certificate=found)
+    card = replace(bundle.product.card, certificate=digest(signed))
+    record = replace(bundle.product, payload=payload_digest(payload), payload_bytes=len(payload), card=card)
+    return write_bundle(target, canonical(replace(bundle, plan=plan, certificate=signed, product=record)), payload)
+
+
+def test_bundles_of_strangers(world: World, tmp_path: Path) -> None:
+    """Without a trust file whatever a stranger wrote is read: it ends in a typed error or in differences, never in a crash."""
+    plan = parse_bundle((world.sex / "bundle.json").read_bytes()).plan
+    table = pa.ipc.open_file(world.sex / "product.arrow").read_all()
+    at = table.column_names.index("n")
+    texts = table.set_column(at, "n", pa.array(["many"] * table.num_rows))
+    missing = tuple(replace(item, source=AggregateRef(index=9)) for item in plan.select)
+    for number, changes in enumerate(
+        ({"table": texts}, {"plan": replace(plan, select=missing)}, {"table": table.drop_columns(["n"])})
+    ):
+        with pytest.raises(AuditError) as caught:
+            sandbox.attack(rebound(world.sex, tmp_path / str(number), **changes))
+        assert caught.value.place in ("product", "product.arrow")
+    fewer = table.set_column(at, "n", pa.array([3, *table.column("n").to_pylist()[1:]]))
+    report = sandbox.attack(rebound(world.sex, tmp_path / "fewer", table=fewer))
+    assert report.verdict == "FAIL"
+    assert (report.differences[0].measure, report.differences[0].recomputed) == (FALSE, "3")
+    same = sandbox.attack(rebound(world.sex, tmp_path / "same"))
+    assert same.verdict == "PASS"
+    with pytest.raises(AuditError):
+        sandbox.attack(rebound(world.sex, tmp_path / "untrusted", table=fewer), world.trust)
 
 
 def test_misuse(world: World, tmp_path: Path) -> None:
