@@ -13,7 +13,7 @@ from protocols.aggregation import context as rounds
 from protocols.aggregation.history import SumHistory
 from protocols.aggregation.masking import MaskKeys, from_ring, gate_masks
 from protocols.aggregation.member import Member
-from protocols.aggregation.messages import Confirmation, GateAdvertise, MaskedSum, Openings, Roster, Survivors
+from protocols.aggregation.messages import Confirmation, GateAdvertise, MaskedSum, Openings, PublicState, Roster, Survivors
 from protocols.aggregation.params import SumParams
 from protocols.aggregation.party import survivor_sets
 from protocols.errors import MisuseError, PeerError
@@ -42,7 +42,8 @@ class SumResult:
 class SumGate(Member):
     """Gate G of a secure sum. Output: SumResult. Talks to the operator only.
 
-    sign: signs with the identity that the parameters name for it. history: the sums it has taken before.
+    sign: signs with the identity that the parameters name for it. history: the sums it has taken before. state: what the
+    vectors depend on, where the parameters name it.
     """
 
     ROUNDS: ClassVar[Mapping[str, Mapping[type[Message], str]]] = {
@@ -60,12 +61,16 @@ class SumGate(Member):
         sign: signing.Sign,
         *,
         history: SumHistory | None = None,
+        state: bytes = b"",
         rng: Rng | None = None,
         progress: Progress | None = None,
     ) -> None:
         super().__init__(name, params, progress=progress)
         if name != params.gate.name:
             raise MisuseError(f"this role is {name}, but the parameters name {params.gate.name} as the gate")
+        if state or params.state:
+            self._require_state(state)
+        self._state_told = PublicState(content=state) if state else None
         self._history = history or SumHistory()
         self._key = prf.KeyAgreement((rng or OsRng()).bytes(prf.KEY_BYTES))
         signature = sign(rounds.gate_statement(self._digest, self._key.public))
@@ -77,9 +82,10 @@ class SumGate(Member):
         self._taken = 0
 
     def on_start(self) -> Step:
-        """Advertise a fresh key, signed."""
+        """Advertise a fresh key, signed, after the public state where there is one."""
         self.enter("advertise")
-        return Step(sends=(Send(recipient=self._params.operator, message=self._advertise),))
+        messages = (self._advertise,) if self._state_told is None else (self._state_told, self._advertise)
+        return Step(sends=tuple(Send(recipient=self._params.operator, message=message) for message in messages))
 
     def on_roster(self, sender: str, roster: Roster) -> Step:
         """Check that our key stands there; keep what the parties advertised."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 
 from protocols.aggregation import context as rounds
 from protocols.aggregation.params import SumParams
-from protocols.errors import MisuseError, PeerError
+from protocols.errors import MisuseError, ParameterError, PeerError
 from protocols.party import Party, Progress, Step
 
 
@@ -30,6 +31,11 @@ class Member(Party):
         if self._context is None:
             raise MisuseError(f"{self.name} has not seen this round's roster")
         return self._context
+
+    def _require_state(self, content: bytes) -> None:
+        """Raise ParameterError unless this is the state that the parameters name."""
+        if hashlib.sha256(content).hexdigest() != self._params.state:
+            raise ParameterError("a public state that is not the one that the parameters of this sum name")
 
     def _require_operator(self, sender: str) -> None:
         if sender != self._params.operator:

@@ -17,6 +17,7 @@ Bytes = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.uint32]
 
 HASH_BYTES = 32
+MAX_STATE_BYTES = 16 << 20
 SALT_BYTES = 16
 # Two shares, a salt for each, the dealer's signature, the cipher's tag.
 BOX_BYTES = 2 * SHARE_BYTES + 2 * SALT_BYTES + SIGNATURE_BYTES + 16
@@ -57,6 +58,19 @@ class GateAdvertise(Message):
         """Refuse wrong lengths."""
         _check_sizes(self, KEY_BYTES, "params", "mask_key")
         _check_sizes(self, SIGNATURE_BYTES, "signature")
+
+
+@register(tag="aggregation/1/public-state")
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PublicState(Message):
+    """Gate -> operator -> parties: what vectors depend on, such as weights. Its hash stands in the parameters, which all sign."""
+
+    content: bytes
+
+    def validate(self) -> None:
+        """Refuse a state that is empty or beyond the limit."""
+        if not 0 < len(self.content) <= MAX_STATE_BYTES:
+            raise ParameterError(f"a public state has 1 to {MAX_STATE_BYTES} bytes")
 
 
 @register(tag="aggregation/1/roster")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import ClassVar
 
@@ -20,6 +21,7 @@ from protocols.aggregation.messages import (
     MaskedSum,
     Opening,
     Openings,
+    PublicState,
     Reveal,
     Shares,
     Survivors,
@@ -50,7 +52,7 @@ class SumOperator(Party):
     """
 
     ROUNDS: ClassVar[Mapping[str, Mapping[type[Message], str]]] = {
-        "advertise": {Advertise: "on_advertise", GateAdvertise: "on_gate_advertise"},
+        "advertise": {Advertise: "on_advertise", PublicState: "on_public_state", GateAdvertise: "on_gate_advertise"},
         "open": {Opening: "on_opening"},
         "share": {Shares: "on_shares"},
         "masked_input": {MaskedInput: "on_masked_input"},
@@ -76,6 +78,7 @@ class SumOperator(Party):
         self._waiting: set[int] = set(range(len(params.parties)))
         self._dropped: dict[int, str] = {}
         self._gate: GateAdvertise | None = None
+        self._told: PublicState | None = None
         self._advertised: dict[int, Advertise] = {}
         self._nonces: dict[int, bytes] = {}
         self._roster: rounds.Advertised | None = None
@@ -137,12 +140,23 @@ class SumOperator(Party):
         self._advertised[index] = message
         return self._advance()
 
+    def on_public_state(self, sender: str, message: PublicState) -> Step:
+        """Take what the gate tells everyone; its hash stands in the parameters."""
+        if sender != self._params.gate.name or self._told is not None:
+            raise PeerError(sender, "is not the gate of this sum, or told its state twice")
+        if hashlib.sha256(message.content).hexdigest() != self._params.state:
+            raise PeerError(sender, "tells a public state that the parameters do not name")
+        self._told = message
+        return self._advance()
+
     def on_gate_advertise(self, sender: str, message: GateAdvertise) -> Step:
         """Take the gate's key, signed for this round."""
         if sender != self._params.gate.name or self._gate is not None:
             raise PeerError(sender, "is not the gate of this sum, or spoke twice")
         if message.params != self._digest:
             raise PeerError(sender, "runs with other parameters (session, roster, plan, thresholds or versions differ)")
+        if self._params.state and self._told is None:
+            raise PeerError(sender, "did not tell the public state that the parameters name")
         statement = rounds.gate_statement(message.params, message.mask_key)
         blame(sender, lambda: signing.verify(self._params.gate.key_bytes, statement, message.signature))
         self._gate = message
@@ -211,7 +225,8 @@ class SumOperator(Party):
         roster = rounds.write_roster(self._advertised, self._gate)
         self._roster = rounds.Advertised(self._params, self._digest, roster)
         self._expect("open", self._advertised)
-        return Step(sends=self._to_all(roster, self._advertised, with_gate=True))
+        told = () if self._told is None else self._to_all(self._told, self._advertised, with_gate=False)
+        return Step(sends=(*told, *self._to_all(roster, self._advertised, with_gate=True)))
 
     def _to_openings(self) -> Step:
         self._require_enough(self._nonces)

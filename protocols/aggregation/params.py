@@ -39,6 +39,7 @@ class SumParams(msgspec.Struct, frozen=True, kw_only=True):
     elements of a vector. bound: every element is within ±bound. ring_bits: 32 or 64. threshold: T. neighbours: k. shares: t.
     colluding: c, see `thresholds`. min_parties: fewest parties in a sum. chunk_words: elements of one frame, a multiple of 16.
     cipher: whose keystreams the masks are, see `primitives/keystream.py`.
+    state: SHA-256, in hex, of what the vectors depend on and the gate tells everyone first; empty where they do not.
     """
 
     session: str
@@ -58,6 +59,7 @@ class SumParams(msgspec.Struct, frozen=True, kw_only=True):
     min_parties: int = MIN_PARTIES
     chunk_words: int = CHUNK_WORDS
     cipher: CipherName = "chacha20"
+    state: str = ""
 
     def __post_init__(self) -> None:
         self._check_names()
@@ -76,6 +78,8 @@ class SumParams(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.chunk_words < 16 or self.chunk_words % 16:
             raise ParameterError("chunk_words must be a positive multiple of 16: a keystream is entered at whole blocks")
+        if self.state and not _is_hex(self.state, 32):
+            raise ParameterError("state is the SHA-256 of a public state in lower-case hex, or empty")
 
     def _check_names(self) -> None:
         names = [*self.names, self.operator, self.gate.name]
@@ -141,11 +145,13 @@ def plan_sum(
     min_parties: int = MIN_PARTIES,
     chunk_words: int = CHUNK_WORDS,
     cipher: CipherName = "chacha20",
+    state: bytes = b"",
 ) -> SumParams:
     """Return the parameters of one round: thresholds by `thresholds.choose`, the smaller ring that has room for the sum.
 
     parties: name -> Ed25519 public key, 32 bytes, in roster order. bound: declared by the plan, not taken from the data,
-    since it is public. cipher: README, Masks. Raises ParameterError; EncodingOverflow where no ring has room.
+    since it is public. cipher: README, Masks. state: what the vectors depend on, told to every party by the gate. Raises
+    ParameterError; EncodingOverflow where no ring has room.
     """
     if len(parties) < min_parties:
         raise ParameterError(f"a sum over {len(parties)} parties is below the minimum of {min_parties}")
@@ -168,6 +174,7 @@ def plan_sum(
         min_parties=min_parties,
         chunk_words=chunk_words,
         cipher=cipher,
+        state=hashlib.sha256(state).hexdigest() if state else "",
     )
 
 

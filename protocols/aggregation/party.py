@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from protocols.aggregation.messages import (
     MaskedInput,
     Opening,
     Openings,
+    PublicState,
     Reveal,
     Roster,
     Shares,
@@ -35,6 +36,8 @@ from protocols.primitives import prf, signing
 from protocols.primitives.keystream import apply_keystreams
 from protocols.primitives.rng import OsRng, Rng
 
+Vector = npt.NDArray[np.int64] | Callable[[bytes], npt.NDArray[np.int64]]
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Participation:
@@ -47,12 +50,13 @@ class Participation:
 class SumParty(Member):
     """Party P_i of a secure sum. Output: Participation. Talks to the operator only.
 
-    vector: (length,) int64, within ±bound; it leaves only under masks. sign: signs with the identity that the parameters name
-    for it. All other keys are made here, for this round alone.
+    vector: (length,) int64, within ±bound; it leaves only under masks. Where the parameters name a public state, a function
+    that makes the vector of it. sign: signs with the identity that the parameters name for it. All other keys are made here,
+    for this round alone.
     """
 
     ROUNDS: ClassVar[Mapping[str, Mapping[type[Message], str]]] = {
-        "advertise": {Roster: "on_roster"},
+        "advertise": {PublicState: "on_public_state", Roster: "on_roster"},
         "open": {Openings: "on_openings"},
         "share": {Delivery: "on_delivery"},
         "masked_input": {Survivors: "on_survivors"},
@@ -63,7 +67,7 @@ class SumParty(Member):
         self,
         name: str,
         params: SumParams,
-        vector: npt.NDArray[np.int64],
+        vector: Vector,
         sign: signing.Sign,
         *,
         rng: Rng | None = None,
@@ -71,7 +75,10 @@ class SumParty(Member):
     ) -> None:
         super().__init__(name, params, progress=progress)
         self._index = params.index(name)
-        self._vector = check_vector(vector, params.length, params.bound)
+        if callable(vector) != bool(params.state):
+            raise MisuseError("a vector is a function of the public state if the parameters name one, and only then")
+        self._vector = np.empty(0, dtype=np.int64) if callable(vector) else check_vector(vector, params.length, params.bound)
+        self._make = vector if callable(vector) else None
         self._sign = sign
         self._rng = rng or OsRng()
         self._advertise, self._secrets = _fresh_keys(self._digest, self._index, sign, self._rng)
@@ -86,9 +93,21 @@ class SumParty(Member):
         self.enter("advertise")
         return self._tell(self._advertise)
 
+    def on_public_state(self, sender: str, message: PublicState) -> Step:
+        """Make the vector of the state that the parameters name, once."""
+        self._require_operator(sender)
+        if self._make is None:
+            raise PeerError(sender, "told a public state twice, or one that the parameters do not name")
+        blame(sender, lambda: self._require_state(message.content))
+        self._vector = check_vector(self._make(message.content), self._params.length, self._params.bound)
+        self._make = None
+        return Step()
+
     def on_roster(self, sender: str, roster: Roster) -> Step:
         """Check that we stand there as we spoke and that the gate's key is the gate's; open the nonce."""
         self._require_operator(sender)
+        if self._make is not None:
+            raise PeerError(sender, "sent the roster before the public state that the parameters name")
         advertised = blame(sender, lambda: rounds.Advertised(self._params, self._digest, roster))
         if self._index not in advertised or advertised[self._index] != self._advertise:
             raise PeerError(sender, f"left {self.name} out of the roster, or put other keys there")

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from sandbox.learn.joined import JoinedLinearRegression
     from sandbox.learn.linear import SecureLinearRegression, SecureRidge
     from sandbox.learn.logistic import SecureLogisticRegression
-    from sandbox.learn.record import ModelRecord, ModelRules
     from sandbox.learn.scaling import SecureStandardScaler
+    from sandbox.model.fit import ModelRecord, ModelRules
 
 _HOMES = {
     "JoinedLinearRegression": "sandbox.learn.joined",
-    "ModelRecord": "sandbox.learn.record",
-    "ModelRules": "sandbox.learn.record",
+    "ModelRecord": "sandbox.model.fit",
+    "ModelRules": "sandbox.model.fit",
     "SecureKMeans": "sandbox.learn.clusters",
     "SecureLinearRegression": "sandbox.learn.linear",
     "SecureLogisticRegression": "sandbox.learn.logistic",

@@ -12,15 +12,17 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_X_y, validate_data
 
 from sandbox.errors import UsageError
+from sandbox.learn.federated import FittedFederated
 from sandbox.learn.parts import Part, Scale, scale_of, split
-from sandbox.learn.record import ModelRecord, ModelRules
-from sandbox.learn.rounds import Drops, Rounds
+from sandbox.learn.rounds import Drops, LocalRounds
+from sandbox.learn.steps import Fit
+from sandbox.model.fit import ModelRecord, ModelRules
 
 
-class SecureEstimator(BaseEstimator):
+class SecureEstimator(FittedFederated, BaseEstimator):
     """Base of the estimators: `fit` cuts the rows into `parties` parts, `fit_parts` takes each party's own.
 
-    Attributes after fitting: record_ (ModelRecord), n_features_in_.
+    `fit_federated` leaves the rows at their providers. Attributes after fitting: record_ (ModelRecord), n_features_in_.
     """
 
     parties: int
@@ -31,8 +33,8 @@ class SecureEstimator(BaseEstimator):
     dropped_after: Drops | None
 
     @abstractmethod
-    def _learn(self, parts: tuple[Part, ...], rounds: Rounds, scale: Scale) -> None:
-        """Run the rounds and set the fitted attributes."""
+    def _steps(self, parts: tuple[Part, ...], scale: Scale) -> Fit:
+        """Return the steps of the fit. scale: of the features."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit on rows that lie in this process, cut into `parties` parts of nearly equal length.
@@ -68,8 +70,9 @@ class SecureEstimator(BaseEstimator):
     def _fit(self, parts: tuple[Part, ...]) -> Self:
         rules = self.rules or ModelRules()
         scale = scale_of(self.bounds, [part.X for part in parts], clip=self.clip, what="X")
-        rounds = Rounds(parts, rules, threshold=self.threshold, drops=self.dropped_after)
-        self._learn(parts, rounds, scale)
+        steps = self._steps(parts, scale)
+        rounds = LocalRounds(steps, parts, rules, threshold=self.threshold, drops=self.dropped_after)
+        self._keep(steps.run(rounds))
         self.record_ = ModelRecord(
             estimator=type(self).__name__,
             parameters=repr(self),

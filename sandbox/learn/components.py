@@ -1,4 +1,4 @@
-"""Principal components, from the exact covariance of the pooled rows."""
+"""Principal components as a scikit-learn estimator."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sandbox.errors import UsageError
 from sandbox.learn.base import SecureEstimator
-from sandbox.learn.moments import second_moments
 from sandbox.learn.parts import Part, Scale
-from sandbox.learn.record import ModelRules
-from sandbox.learn.rounds import Drops, Rounds
+from sandbox.learn.rounds import Drops
+from sandbox.learn.steps import Fit, PCAFit
+from sandbox.model.fit import PCA, ModelRules
 
 
 class SecurePCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SecureEstimator):
@@ -61,22 +60,15 @@ class SecurePCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SecureEstimat
     def _n_features_out(self) -> int:
         return len(self.components_)
 
-    def _learn(self, parts: tuple[Part, ...], rounds: Rounds, scale: Scale) -> None:
-        width = self.n_features_in_
-        wanted = width if self.n_components is None else self.n_components
-        if not 1 <= wanted <= width:
-            raise UsageError(f"n_components is 1 to {width}, the number of features")
-        rounds.count()
-        moments = second_moments(rounds, lambda part: scale.unit(part.X), width)
-        units = np.ldexp(1.0, scale.exponents)
-        covariance = moments.scatter * np.outer(units, units) / (moments.rows - 1)
-        values, vectors = np.linalg.eigh(covariance)
-        values, vectors = np.maximum(values[::-1], 0), vectors.T[::-1]
-        largest = vectors[np.arange(width), np.abs(vectors).argmax(axis=1)]
-        self.components_ = (vectors * np.where(largest < 0, -1.0, 1.0)[:, np.newaxis])[:wanted]
-        self.explained_variance_ = values[:wanted]
-        total = values.sum()
-        self.explained_variance_ratio_ = self.explained_variance_ / total if total else np.zeros(wanted)
-        self.singular_values_ = np.sqrt(self.explained_variance_ * (moments.rows - 1))
-        self.mean_ = np.ldexp(moments.mean, scale.exponents)
-        self.n_components_ = wanted
+    def _steps(self, parts: tuple[Part, ...], scale: Scale) -> Fit:
+        return PCAFit(self._document_of(scale.bounds.size), scale)
+
+    def _document_of(self, width: int) -> PCA:
+        return PCA(n_components=None if self.n_components is None else int(self.n_components))
+
+    def _keep(self, model: Any) -> None:
+        self.components_, self.mean_ = model.components, model.mean
+        self.explained_variance_ = model.explained_variance
+        self.explained_variance_ratio_ = model.explained_variance_ratio
+        self.singular_values_ = model.singular_values
+        self.n_components_ = len(model.components)

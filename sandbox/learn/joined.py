@@ -27,13 +27,13 @@ _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*")
 class Network(Protocol):
     """What asks a question, has it approved and runs it: `sandbox.Embedded`."""
 
-    def explain(self, sql: str, *, purpose: str, **options: Any) -> Any:
+    def explain(self, question: Any, /, *, purpose: str, **options: Any) -> Any:
         """Return the question's plan with what every owner's terms say of it."""
 
     def approve(self, plan: Any) -> Any:
         """Return a grant, signed by everyone concerned."""
 
-    def run(self, plan: Any, *, grant: Any) -> Any:
+    def run(self, plan: Any, *, grant: Any, **options: Any) -> Any:
         """Return the product that the gate released."""
 
 

@@ -1,4 +1,4 @@
-"""Linear and ridge regression: exact XᵀX and Xᵀy in one secure sum, then the normal equations at the gate."""
+"""Linear and ridge regression as scikit-learn estimators."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sandbox.learn.base import SecureEstimator
-from sandbox.learn.moments import Moments, second_moments
 from sandbox.learn.parts import Part, Scale, scale_of
-from sandbox.learn.record import ModelRules
-from sandbox.learn.rounds import Drops, Rounds
+from sandbox.learn.rounds import Drops
+from sandbox.learn.steps import Fit, LinearFit
+from sandbox.model.fit import Linear, ModelRules, Ridge
 
 
 class SecureLinearRegression(RegressorMixin, SecureEstimator):
@@ -54,27 +54,17 @@ class SecureLinearRegression(RegressorMixin, SecureEstimator):
         predictions: npt.NDArray[np.float64] = X @ self.coef_ + self.intercept_
         return predictions
 
-    def _learn(self, parts: tuple[Part, ...], rounds: Rounds, scale: Scale) -> None:
-        targets = scale_of(self.target_bound, [_column(part) for part in parts], clip=self.clip, what="y")
-        rows, width = rounds.count(), self.n_features_in_
-        rules = self.rules or ModelRules()
-        free = rows - width - int(self.fit_intercept)
-        message = f"rows minus coefficients must be at least {rules.min_degrees_of_freedom}"
-        rounds.require("model.degrees_of_freedom", passes=free >= rules.min_degrees_of_freedom, subject="fit", message=message)
-        moments = second_moments(rounds, lambda part: np.hstack([scale.unit(part.X), targets.unit(_column(part))]), width + 1)
-        self._solve(moments, scale.exponents, int(targets.exponents[0]))
+    def _steps(self, parts: tuple[Part, ...], scale: Scale) -> Fit:
+        targets = [np.asarray(part.y, dtype=np.float64)[:, np.newaxis] for part in parts]
+        return LinearFit(
+            self._document_of(scale.bounds.size), scale, scale_of(self.target_bound, targets, clip=self.clip, what="y")
+        )
 
-    def _penalty(self) -> float:
-        return 0.0
+    def _document_of(self, width: int) -> Linear | Ridge:
+        return Linear(fit_intercept=bool(self.fit_intercept))
 
-    def _solve(self, moments: Moments, exponents: npt.NDArray[np.int64], target: int) -> None:
-        """(XᵀX + α·I)·β = Xᵀy in units of 2^e; directions within the rounding of the inputs count as absent."""
-        products = moments.scatter if self.fit_intercept else moments.raw
-        penalty = np.ldexp(np.full(len(exponents), self._penalty()), -2 * exponents)
-        solved = np.linalg.lstsq(products[:-1, :-1] + np.diag(penalty), products[:-1, -1], rcond=1e-13)[0]
-        self.coef_ = np.ldexp(solved, target - exponents)
-        means = np.ldexp(moments.mean, np.append(exponents, target))
-        self.intercept_ = float(means[-1] - means[:-1] @ self.coef_) if self.fit_intercept else 0.0
+    def _keep(self, model: Any) -> None:
+        self.coef_, self.intercept_ = model.coef, model.intercept
 
     def _numeric_target(self) -> bool:
         return True
@@ -111,9 +101,5 @@ class SecureRidge(SecureLinearRegression):
         )
         self.alpha = alpha
 
-    def _penalty(self) -> float:
-        return self.alpha
-
-
-def _column(part: Part) -> npt.NDArray[np.float64]:
-    return np.asarray(part.y, dtype=np.float64)[:, np.newaxis]
+    def _document_of(self, width: int) -> Linear | Ridge:
+        return Ridge(alpha=float(self.alpha), fit_intercept=bool(self.fit_intercept))

@@ -1,4 +1,4 @@
-"""Standard scaling: means and variances of the pooled rows, from one secure sum."""
+"""Standard scaling as a scikit-learn estimator."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sandbox.learn.base import SecureEstimator
-from sandbox.learn.moments import warn_if_coarse
 from sandbox.learn.parts import Part, Scale
-from sandbox.learn.record import ModelRules
-from sandbox.learn.rounds import Drops, Rounds, encode
+from sandbox.learn.rounds import Drops
+from sandbox.learn.steps import Fit, ScalerFit
+from sandbox.model.fit import ModelRules, Scaler
 
 
 class SecureStandardScaler(OneToOneFeatureMixin, TransformerMixin, SecureEstimator):
@@ -52,20 +52,12 @@ class SecureStandardScaler(OneToOneFeatureMixin, TransformerMixin, SecureEstimat
         original: npt.NDArray[np.float64] = np.asarray(X, dtype=np.float64) * self.scale_ + self.mean_
         return original
 
-    def _learn(self, parts: tuple[Part, ...], rounds: Rounds, scale: Scale) -> None:
-        rounds.count()
-        bits = rounds.scale_bits(products=2)
+    def _steps(self, parts: tuple[Part, ...], scale: Scale) -> Fit:
+        return ScalerFit(scale)
 
-        def vector(part: Part) -> npt.NDArray[np.int64]:
-            integers = encode(scale.unit(part.X), bits)
-            return np.concatenate([integers.sum(axis=0), (integers**2).sum(axis=0)])
+    def _document_of(self, width: int) -> Scaler:
+        return Scaler()
 
-        total = [int(number) for number in rounds.sum("sums and squares", vector)]
-        rows, width = rounds.rows, self.n_features_in_
-        sums, squares = total[:width], total[width:]
-        warn_if_coarse(sums, squares, rows)
-        variances = [(rows * q - s * s) / (rows * rows << 2 * bits) for s, q in zip(sums, squares, strict=True)]
-        self.n_samples_seen_ = rows
-        self.mean_ = np.ldexp([number / (rows << bits) for number in sums], scale.exponents)
-        self.var_ = np.ldexp(variances, 2 * scale.exponents)
-        self.scale_ = np.where(self.var_ == 0, 1.0, np.sqrt(self.var_))
+    def _keep(self, model: Any) -> None:
+        self.n_samples_seen_ = model.rows
+        self.mean_, self.var_, self.scale_ = model.mean, model.variance, model.scale

@@ -182,7 +182,12 @@ def sum_params(parties: int, **changes: Any) -> aggregation.SumParams:
 
 
 def sum_roles(
-    params: aggregation.SumParams, vectors: dict[str, Any], *, seed: Any = None, history: aggregation.SumHistory | None = None
+    params: aggregation.SumParams,
+    vectors: dict[str, Any],
+    *,
+    seed: Any = None,
+    history: aggregation.SumHistory | None = None,
+    state: bytes = b"",
 ) -> dict[str, Any]:
     """All roles of one sum: a party for each vector, the operator and the gate."""
 
@@ -193,7 +198,7 @@ def sum_roles(
         name: aggregation.SumParty(name, params, vector, identity(name).sign, rng=rng(name)) for name, vector in vectors.items()
     }
     roles["operator"] = aggregation.SumOperator("operator", params)
-    roles["gate"] = aggregation.SumGate("gate", params, identity("gate").sign, history=history, rng=rng("gate"))
+    roles["gate"] = aggregation.SumGate("gate", params, identity("gate").sign, history=history, state=state, rng=rng("gate"))
     return roles
 
 
@@ -202,8 +207,16 @@ def small_sum() -> dict[str, Party]:
     return sum_roles(sum_params(3), {f"p{i}": np.arange(40, dtype=np.int64) * (i - 1) for i in range(3)})
 
 
+def told_sum() -> dict[str, Party]:
+    """Three parties whose vectors follow from what the gate tells them."""
+    state = b"7"
+    vectors = {f"p{i}": lambda told, i=i: np.arange(40, dtype=np.int64) * (i - int(told)) for i in range(3)}
+    return sum_roles(sum_params(3, state=state), vectors, state=state)
+
+
 FAMILIES: dict[str, Callable[[], dict[str, Party]]] = {
     "aggregation": small_sum,
+    "aggregation-told": told_sum,
     "join": join_roles,
     "join-keyed": lambda: join_roles("keyed"),
     "join-products": product_roles,

@@ -25,6 +25,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import sandbox
 from sandbox.learn.parts import CoarseNumbersWarning, DataBoundsWarning
+from sandbox.learn.steps import LogisticFit
 
 pytestmark = pytest.mark.filterwarnings("ignore::sandbox.learn.parts.DataBoundsWarning")
 learn = sandbox.learn
@@ -125,14 +126,14 @@ def test_a_step_that_overshoots_is_halved(monkeypatch: pytest.MonkeyPatch) -> No
     X = source.standard_cauchy(size=(rows, width)) * 10.0 ** source.integers(0, 3)
     y = source.integers(0, 2, rows)
     losses: list[float] = []
-    real = learn.SecureLogisticRegression._round
+    real = LogisticFit.round
 
     def spy(self: Any, *arguments: Any) -> Any:
         total = real(self, *arguments)
         losses.append(total.loss)
         return total
 
-    monkeypatch.setattr(learn.SecureLogisticRegression, "_round", spy)
+    monkeypatch.setattr(LogisticFit, "round", spy)
     ours = learn.SecureLogisticRegression(C=1e4, max_iter=200, parties=3, rules=LENIENT).fit(X, y)
     assert (np.diff(losses) > 0.1).any(), "no step overshot, so that this test shows nothing"
 

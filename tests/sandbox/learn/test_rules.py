@@ -17,8 +17,8 @@ import sandbox
 from protocols.errors import ProtocolError
 from sandbox.errors import UsageError
 from sandbox.learn import rounds as module
-from sandbox.learn.record import ModelRecord
 from sandbox.model.canonical import canonical, parse
+from sandbox.model.fit import ModelRecord
 
 pytestmark = pytest.mark.filterwarnings("ignore::sandbox.learn.parts.DataBoundsWarning")
 learn = sandbox.learn
