@@ -63,7 +63,7 @@ class GateAdvertise(Message):
 @register(tag="aggregation/1/public-state")
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PublicState(Message):
-    """Gate -> operator -> parties: what vectors depend on, such as weights. Its hash stands in the parameters, which all sign."""
+    """Gate -> operator -> parties: what vectors depend on, such as weights. The parameters, which all sign, name its hash."""
 
     content: bytes
 
