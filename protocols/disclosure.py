@@ -14,6 +14,7 @@ Fact = Literal[
     "cell_count",
     "group_label",
     "released_aggregate",
+    "intermediate_model",
     "masked_value",
     "membership",
     "key",

@@ -18,6 +18,7 @@ from sandbox.errors import Denied, NotFound, SandboxError, UsageError, Withheld
 from sandbox.model.asset import Asset
 from sandbox.model.compute import Compute
 from sandbox.model.federation import Federation
+from sandbox.model.fit import FitQuestion
 from sandbox.model.grant import Revocation, SignedGrant, SignedRevocation
 from sandbox.model.plan import Parameters, Plan
 from sandbox.model.policy import MatchingMode, Policy
@@ -33,7 +34,7 @@ from sandbox.node.registration import Registration
 from sandbox.node.session import Clockwork, OnProgress
 from sandbox.node.twins import AssetTwin
 from sandbox.node.workspace import Clock, SteadyClock, Workspace, utc_now, write_atomically
-from sandbox.planning import compile_question, rules_for
+from sandbox.planning import compile_fit, compile_question, rules_for
 from sandbox.sources import open_source
 from sandbox.tasks.casefile import ReleasedProduct
 from sandbox.tasks.explain import Explanation, explained
@@ -41,6 +42,7 @@ from sandbox.tasks.product import Product
 from sandbox.tasks.terms import declared_terms
 
 DEFAULT_PROFILE = "statistics-controlled"
+MODEL_PROFILE = "model-controlled"
 GRANT_DAYS = 30
 SILENCE_S = 60.0
 
@@ -178,16 +180,17 @@ class Embedded:
             on_progress=on_progress or notebook_progress(),
         )
 
-    def cut_line(self, provider: str, *, after: Cut | None) -> None:
+    def cut_line(self, provider: str, *, after: Cut | None, in_round: int = 0) -> None:
         """For trials: cut a provider's line after it finishes a step of secure aggregation; None mends it.
 
-        after: `input` (before it sends anything), `advertise`, `share`, `masked_input`, `consistency`.
+        after: `input` (before it sends anything), `advertise`, `share`, `masked_input`, `consistency`. in_round: of a fit.
         """
         if provider not in self._nodes:
             raise NotFound(f"{provider} is no provider of this network; providers are: {', '.join(self._nodes) or 'none yet'}")
         if after is not None and after not in get_args(Cut):
             raise UsageError(f"a line is cut after one of the steps {', '.join(get_args(Cut))}, not {after!r}")
         self._nodes[provider].cut_after = after
+        self._nodes[provider].cut_round = in_round
 
     def set_policy(self, policy: Policy) -> None:
         """Set an owner's terms on an asset, in place of all earlier ones."""
@@ -198,20 +201,33 @@ class Embedded:
 
     def compile(
         self,
-        sql: str,
+        sql: str | FitQuestion,
         *,
         purpose: str,
-        profile: str = DEFAULT_PROFILE,
+        profile: str | None = None,
         title: str = "",
         recipients: Sequence[str] = (),
         key_bits: int = 3072,
         noise: Literal["djn", "subgroup"] = "djn",
         matching: MatchingMode = "blinded",
     ) -> Plan:
-        """Return the plan of a question. Raises QuestionError with the place in the text.
+        """Return the plan of a question, or of a model over a federated table.
 
-        matching: `keyed` lets the providers share a secret instead of blinding keys; every owner's terms must allow it.
+        profile: unless given, one for statistics, or for models. matching: `keyed` lets the providers share a secret instead of
+        blinding keys; every owner's terms must allow it. Raises QuestionError with the place in the text.
         """
+        if isinstance(sql, FitQuestion):
+            return compile_fit(
+                sql,
+                assets=self.manager.assets(),
+                federations=self.manager.federations(),
+                title=title or "untitled model",
+                purpose=purpose,
+                recipients=tuple(recipients) or (self.workspace.network.operator,),
+                rules=rules_for(profile or MODEL_PROFILE),
+                operator=self.workspace.network.operator,
+                gate=self.workspace.network.manager,
+            )
         return compile_question(
             sql,
             assets=self.manager.assets(),
@@ -219,14 +235,14 @@ class Embedded:
             title=title or "untitled question",
             purpose=purpose,
             recipients=tuple(recipients) or (self.workspace.network.operator,),
-            rules=rules_for(profile),
+            rules=rules_for(profile or DEFAULT_PROFILE),
             parameters=Parameters(key_bits=key_bits, noise=noise),
             matching=matching,
             operator=self.workspace.network.operator,
             gate=self.workspace.network.manager,
         )
 
-    def explain(self, sql: str, *, purpose: str, **options: Any) -> Explanation:
+    def explain(self, sql: str | FitQuestion, *, purpose: str, **options: Any) -> Explanation:
         """Return a question's plan with its steps, who learns what, its cost and what every owner's terms say of it.
 
         options: as `compile`: profile, title, recipients, key_bits, noise, matching.
@@ -281,7 +297,7 @@ class Embedded:
         on_progress(step, done, total) is told of every chunk; without it, a line in a Jupyter cell shows them.
         on_frame(sender, recipient, frame) is told of every frame. is_stopped is asked a few times a second. timeout_s:
         silence after which a part of a federated table is left out, by name, if enough remain. Raises Denied,
-        SourceError, Withheld, PeerError, Cancelled; a use is given back unless the gate has judged.
+        SourceError, Withheld, PeerError, Cancelled; a use is given back unless the gate has judged, or weights have left it.
         """
         question = _plan(plan)
         task, decision = self.manager.begin(question, grant)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Sequence
+
 from sandbox.audit.case import Case
-from sandbox.audit.check_parts import left_out
+from sandbox.audit.check_parts import left_out, rounds_of, silent_in
 from sandbox.errors import AuditError
 from sandbox.model.canonical import canonical, digest
-from sandbox.model.evidence import TRANSCRIPT_CONTEXT, TranscriptChain, payload_digest
+from sandbox.model.evidence import TRANSCRIPT_CONTEXT, SignedTranscript, TranscriptChain, payload_digest
+from sandbox.model.plan import Plan
 
 
 def payload(case: Case) -> str:
@@ -55,27 +59,50 @@ def commitments(case: Case) -> str:
 
 
 def transcripts(case: Case) -> str:
-    """Every party that stayed signed what it sent and received, and both ends of each direction agree."""
-    found, release = case.bundle.plan, case.only("product.released")
-    silent = {item.provider for item in case.bundle.product.card.absent}
-    parties = {found.operator, found.gate, *(item.provider for item in found.inputs if item.provider not in silent)}
-    named = [item.transcript.party for item in case.bundle.transcripts]
+    """Every party that stayed signed what it sent and received, and both ends of each direction agree; so in each round."""
+    release = case.only("product.released")
+    case.require_subjects(release, "transcript", {digest(item) for item in case.bundle.transcripts})
+    sessions: dict[str, list[tuple[int, SignedTranscript]]] = {}
+    for index, signed in enumerate(case.bundle.transcripts):
+        _check_signed(case, index, signed, case.events[release].time)
+        sessions.setdefault(signed.transcript.session, []).append((index, signed))
+    rounds = rounds_of(case)
+    if rounds and set(sessions) != {item.session for item in rounds}:
+        raise AuditError("they are not of the rounds that the model's record names", place="transcripts", kind="incomplete")
+    if not rounds:
+        if len(sessions) > 1:
+            second = list(sessions.values())[1][0]
+            raise AuditError("it is of another task or session", place=f"transcript {second[0]} ({second[1].transcript.party})")
+        silent = {item.provider for item in case.bundle.product.card.absent}
+        everyone = {item.provider for item in case.bundle.plan.inputs}
+        return f"{_check_session(case, case.bundle.transcripts, everyone - silent, silent)} frames agree from both ends"
+    frames = 0
+    for item in rounds:
+        silent = set(silent_in(case, item.number))
+        found = [signed for _, signed in sessions[item.session]]
+        frames += _check_session(case, found, set(item.parties) - silent, silent)
+    return f"{frames} frames of {len(rounds)} rounds agree from both ends"
+
+
+def _check_signed(case: Case, index: int, signed: SignedTranscript, at: datetime.datetime) -> None:
+    item, place = signed.transcript, f"transcript {index} ({signed.transcript.party})"
+    party = case.trust.require(item.party, at=at, place=place)
+    if signed.signature.party != item.party:
+        raise AuditError(f"it is signed as {signed.signature.party[:40]!a}", place=place)
+    party.identity.verify(TRANSCRIPT_CONTEXT, canonical(item), signed.signature.to_bytes(place=place), place=place)
+    if item.task != case.bundle.task:
+        raise AuditError("it is of another task or session", place=place)
+
+
+def _check_session(case: Case, found: Sequence[SignedTranscript], providers: set[str], silent: set[str]) -> int:
+    """Compare the transcripts of one session; return its frames. providers: those that stayed to its end."""
+    parties = {case.bundle.plan.operator, case.bundle.plan.gate, *providers}
+    named = [item.transcript.party for item in found]
     if absent := sorted(parties - set(named)):
         raise AuditError(f"the transcript of {absent[0]} is missing", place="transcripts", kind="incomplete")
     if sorted(parties) != named:
         raise AuditError("the transcripts are not one for each party, in the order of their names", place="transcripts")
-    case.require_subjects(release, "transcript", {digest(item) for item in case.bundle.transcripts})
-    at = case.events[release].time
-    session = case.bundle.transcripts[0].transcript.session
-    for index, signed in enumerate(case.bundle.transcripts):
-        item, place = signed.transcript, f"transcript {index} ({signed.transcript.party})"
-        party = case.trust.require(item.party, at=at, place=place)
-        if signed.signature.party != item.party:
-            raise AuditError(f"it is signed as {signed.signature.party[:40]!a}", place=place)
-        party.identity.verify(TRANSCRIPT_CONTEXT, canonical(item), signed.signature.to_bytes(place=place), place=place)
-        if item.task != case.bundle.task or item.session != session:
-            raise AuditError("it is of another task or session", place=place)
-    return f"{_match(case, parties, silent)} frames agree from both ends"
+    return _match(found, parties, silent)
 
 
 def product(case: Case) -> str:
@@ -94,7 +121,7 @@ def product(case: Case) -> str:
         ("rules", card.rules == found.rules),
         ("profile", (card.profile, card.profile_version) == (found.rules.profile, found.rules.version)),
         ("parameters", card.parameters == found.parameters),
-        ("columns", tuple(item.name for item in card.columns) == tuple(item.name for item in found.select)),
+        ("columns", tuple(item.name for item in card.columns) == _column_names(found)),
         (
             "sources",
             sources
@@ -109,6 +136,10 @@ def product(case: Case) -> str:
         if not true:
             raise AuditError(f"its {name} is not the plan's", place="product card")
     return _findings(case)
+
+
+def _column_names(plan: Plan) -> tuple[str, ...]:
+    return tuple(item.name for item in plan.select) if plan.fit is None else plan.fit.columns
 
 
 def _findings(case: Case) -> str:
@@ -128,10 +159,10 @@ def _findings(case: Case) -> str:
     return f"{card.rows} rows, {len(card.withheld)} cells withheld, {len(card.findings)} findings of the gate"
 
 
-def _match(case: Case, parties: set[str], silent: set[str]) -> int:
+def _match(found: Sequence[SignedTranscript], parties: set[str], silent: set[str]) -> int:
     """Compare each direction's two ends; return the frames of all directions. Of who fell silent there is no other end."""
     ends: dict[tuple[str, str, str], TranscriptChain] = {}
-    for signed in case.bundle.transcripts:
+    for signed in found:
         for chain in signed.transcript.chains:
             if chain.peer in silent:
                 continue

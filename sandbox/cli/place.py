@@ -74,7 +74,7 @@ def read_job(path: Path) -> Job:
 def explain(network: Embedded, job: Job) -> Explanation:
     """Return a job's explanation. Raises QuestionError with the place in the text."""
     return network.explain(
-        job.sql,
+        job.question(),
         purpose=job.purpose,
         profile=job.profile,
         title=job.title,

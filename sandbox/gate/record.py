@@ -32,7 +32,7 @@ def record_of(
         version=1,
         plan_digest=plan.digest(),
         key_domain=plan.key_domain.name,
-        inputs=_inputs(plan, trimmed),
+        inputs=inputs_of(plan, trimmed),
         groups=plan.groups,
         aggregates=plan.aggregates,
         cells=(*seen, *unseen),
@@ -40,7 +40,7 @@ def record_of(
     )
 
 
-def _inputs(plan: Plan, trimmed: Collection[int]) -> tuple[RecordedInput, ...]:
+def inputs_of(plan: Plan, trimmed: Collection[int]) -> tuple[RecordedInput, ...]:
     """The plan's inputs; of a federated table the one whole that its parts make, whose version moves with each of theirs."""
     entries = plan.inputs
     if plan.federation is not None:

@@ -70,9 +70,14 @@ def scale_of(declared: object, columns: Sequence[Floats], *, clip: bool, what: s
         beyond = sum(int(np.any(np.abs(part) > bounds, axis=1).sum()) for part in columns)
         if beyond and not clip:
             raise UsageError(f"{beyond} rows exceed the declared bounds of {what}: declare wider ones, or clip=True")
+    return scale_within(bounds, declared=declared is not None)
+
+
+def scale_within(bounds: Floats, *, declared: bool) -> Scale:
+    """Return the scale of columns with these positive bounds."""
     mantissa, exponent = np.frexp(bounds)
     covering = np.where(mantissa == 0.5, exponent - 1, exponent).astype(np.int64)
-    return Scale(bounds=bounds, exponents=covering, declared=declared is not None)
+    return Scale(bounds=bounds, exponents=covering, declared=declared)
 
 
 def _declared(declared: object, width: int, what: str) -> Floats:

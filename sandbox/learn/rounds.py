@@ -41,15 +41,16 @@ class Taken:
 class Rounds(ABC):
     """The secure sums of one fit. A party that drops out stays out: its rows are in no later round.
 
-    parties: how many there are at first. rounds, findings and notes grow as the fit goes on.
+    parties: how many there are at first. overlap: the most parties in which one person may have a row. rounds and findings grow
+    as the fit goes on. least_rows: rows behind a sum, a class or a cluster, so that the minimum of people is behind it.
     """
 
-    def __init__(self, parties: int, rules: ModelRules) -> None:
+    def __init__(self, parties: int, rules: ModelRules, *, overlap: int = 1) -> None:
         self._all = parties
         self.rules = rules
+        self.least_rows = rules.min_rows * overlap
         self.rounds: list[Round] = []
         self.findings: list[Finding] = []
-        self.notes: list[str] = []
 
     @abstractmethod
     def take(self, number: int, request: Request) -> Taken:
@@ -117,8 +118,8 @@ class Rounds(ABC):
         enough = len(done.survivors) >= self.rules.min_parties
         message = f"{len(done.survivors)} parties are behind the sum, and {self.rules.min_parties} must be"
         self.require("model.minimum_parties", passes=enough, subject=subject, message=message)
-        message = f"at least {self.rules.min_rows} rows must be behind the sum"
-        self.require("model.minimum_rows", passes=(done.rows or 0) >= self.rules.min_rows, subject=subject, message=message)
+        message = f"at least {self.least_rows} rows must be behind the sum"
+        self.require("model.minimum_rows", passes=(done.rows or 0) >= self.least_rows, subject=subject, message=message)
 
 
 class LocalRounds(Rounds):

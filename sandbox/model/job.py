@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
+from typing import Any, get_args
 from typing import Literal as OneOf
-from typing import get_args
 
 import msgspec
 
 from sandbox.errors import DocumentError
 from sandbox.model.canonical import Document
+from sandbox.model.fit import KINDS, FitQuestion
 from sandbox.model.party import check_name
 from sandbox.model.policy import MatchingMode, check_names
 
@@ -34,14 +36,15 @@ class JobParameters(Document, frozen=True, kw_only=True):
 
 
 class Job(Document, frozen=True, kw_only=True):
-    """A question with all that it needs to be judged. What it names is looked up when it is compiled."""
+    """A question, or a model, with all that it needs to be judged. What it names is looked up when it is compiled."""
 
     title: str
     purpose: str
     profile: str
     recipients: tuple[str, ...]
-    sql: str
+    sql: str = ""
     parameters: JobParameters = JobParameters()
+    model: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if not self.title.strip() or not self.title.isprintable() or len(self.title) > MAX_TITLE:
@@ -49,8 +52,40 @@ class Job(Document, frozen=True, kw_only=True):
         check_name(self.purpose, field="purpose")
         check_name(self.profile, field="profile")
         check_names(self.recipients, field="recipients")
-        if not self.sql.strip():
-            raise DocumentError("sql: is empty")
+        if self.model is not None and self.sql:
+            raise DocumentError("sql and [model]: a job asks one question, or fits one model")
+        if self.model is None and not self.sql.strip():
+            raise DocumentError("sql: is empty; a job has a question in sql, or a section [model]")
+        if self.model is not None:
+            self.question()
+
+    def question(self) -> str | FitQuestion:
+        """Return what is asked: SQL, or a model. Raises DocumentError that names the field of the section [model]."""
+        return self.sql if self.model is None else fit_question(self.model)
+
+
+def fit_question(section: Mapping[str, Any]) -> FitQuestion:
+    """Return the model that a section [model] asks for: kind, table, features, target, where, and the kind's own parameters.
+
+    Raises DocumentError that names the field.
+    """
+    fields = dict(section)
+    kind = fields.pop("kind", None)
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise DocumentError(f"model.kind: {kind!a} is no kind of model; kinds are: {', '.join(KINDS)}")
+    asked = {name: fields.pop(name) for name in ("table", "features", "target", "where") if name in fields}
+    known = KINDS[kind].__struct_fields__
+    unknown = [name for name in fields if name not in known]
+    if unknown:
+        listed = ", ".join(("kind", "table", "features", "target", "where", *known))
+        raise DocumentError(
+            f"model.{_printable(unknown[0])}: a model of kind {kind} has no such parameter; there are: {listed}"
+        )
+    try:
+        estimator = msgspec.convert({"kind": kind, **fields}, KINDS[kind])
+        return msgspec.convert(asked | {"estimator": msgspec.to_builtins(estimator)}, FitQuestion)
+    except msgspec.ValidationError as error:
+        raise DocumentError(f"model.{_named(str(error))}") from None
 
 
 def job_from_toml(text: str, *, what: str = "job.toml") -> Job:

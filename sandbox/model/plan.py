@@ -7,11 +7,12 @@ from typing import get_args
 
 from sandbox.model.asset import KeyDomain
 from sandbox.model.canonical import Document, digest
-from sandbox.model.expression import AggregateRef, ColumnType, Expression, GroupRef, Literal
+from sandbox.model.expression import AggregateRef, ColumnRef, ColumnType, Expression, GroupRef, IsNull, Literal
 from sandbox.model.federation import Federation
+from sandbox.model.fit import FitSpec, ModelRules
 from sandbox.model.privacy import NoiseRules
 
-Protocol = OneOf["join/1", "keyed-join/1", "aggregation/1"]
+Protocol = OneOf["join/1", "keyed-join/1", "aggregation/1", "fit/1"]
 Use = OneOf["join_key", "group", "filter", "count", "sum", "mean", "variance", "moments", "train", "desensitise"]
 PairFunction = OneOf["covar_samp", "covar_pop", "corr", "regr_slope", "regr_intercept", "regr_r2"]
 Function = (
@@ -69,6 +70,14 @@ class PlanInput(Document, frozen=True, kw_only=True):
     carries: bool
     opens_multiplicity: bool
     padded_rows: int = 0
+
+    @property
+    def complete(self) -> tuple[Expression, ...]:
+        """The filters, and that no column which is measured or grouped by lacks a value: the rows that a model is fitted on."""
+        names = [measure.column for measure in self.measures]
+        names += [group.expression.name for group in self.groups if isinstance(group.expression, ColumnRef)]
+        present = (IsNull(operand=ColumnRef(name=name), negated=True) for name in names)
+        return tuple(dict.fromkeys((*self.filters, *present)))
 
 
 class Group(Document, frozen=True, kw_only=True):
@@ -128,6 +137,7 @@ class GateRules(Document, frozen=True, kw_only=True):
     min_freedom: contributors beyond the parameters of a function of two columns.
     dominance: shares in per cent of the largest one and two contributors, and p of the p % rule; None where not judged.
     noise: what is added to every number before anything else is judged; None for exact numbers.
+    model: when a model may be fitted; None where none may. A profile judges models or tables.
     """
 
     profile: str
@@ -142,6 +152,7 @@ class GateRules(Document, frozen=True, kw_only=True):
     min_difference: int = 10
     min_freedom: int = 10
     noise: NoiseRules | None = None
+    model: ModelRules | None = None
 
 
 class Parameters(Document, frozen=True, kw_only=True):
@@ -156,7 +167,8 @@ class Plan(Document, frozen=True, kw_only=True):
 
     protocol: `join/1`, an encrypted join of the inputs over their keys, blinded, or `keyed-join/1`, the same over keys under a
     secret that the providers share; or `aggregation/1`, secure aggregation over the parts of a federated table: then the inputs
-    are its parts, all computing the same, and the aggregates' input 0 stands for each.
+    are its parts, all computing the same, and the aggregates' input 0 stands for each. Or `fit/1`, a model fitted by sums over
+    such parts, round by round (`fit`); sql then says whose rows are fitted on, and nobody gets them.
     """
 
     version: OneOf[1]
@@ -180,6 +192,7 @@ class Plan(Document, frozen=True, kw_only=True):
     operator: str
     gate: str
     federation: Federation | None = None
+    fit: FitSpec | None = None
 
     @property
     def joins(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Literal as OneOf
 from sandbox.model.canonical import Document
 from sandbox.model.decision import Finding, Reason
 from sandbox.model.expression import Literal
+from sandbox.model.fit import ModelRecord
 from sandbox.model.plan import Aggregate, GateRules, Group, Parameters, PlanInput
 
 
@@ -60,13 +61,15 @@ AbsentStep = OneOf["input", "advertise", "open", "share", "masked_input", "consi
 class AbsentPart(Document, frozen=True, kw_only=True):
     """A part of a federated table whose provider fell silent. step: the one in which nothing more came from it.
 
-    counted: its totals are in the product all the same, since it fell silent after they had arrived.
+    counted: its totals are in the product all the same, since it fell silent after they had arrived; of a model, its rows are
+    in the last sum. round: in which it fell silent, where there are several.
     """
 
     provider: str
     asset: str
     step: AbsentStep
     counted: bool
+    round: int = 0
 
 
 class ProductCard(Document, frozen=True, kw_only=True):
@@ -75,6 +78,7 @@ class ProductCard(Document, frozen=True, kw_only=True):
     method: the protocol and its parameters. rules: the profile's rules that judged it ("checks inspired by" their sources, no
     claim of conformity). lineage: digests of the products and releases that it was judged against. certificate: digest of the
     risk certificate, where there is one. absent: parts of a federated table that fell silent; its other parts are the sources.
+    model: how a fitted model came about.
     """
 
     version: OneOf[1]
@@ -102,6 +106,7 @@ class ProductCard(Document, frozen=True, kw_only=True):
     licence: str = ""
     certificate: str | None = None
     absent: tuple[AbsentPart, ...] = ()
+    model: ModelRecord | None = None
 
 
 class ReleasedCount(Document, frozen=True, kw_only=True):

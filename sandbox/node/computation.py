@@ -12,7 +12,7 @@ from sandbox.errors import Withheld
 from sandbox.model.decision import Decision, Finding
 from sandbox.model.evidence import SignedEvent
 from sandbox.model.grant import SignedGrant
-from sandbox.node import added, joined
+from sandbox.node import added, fitted, joined
 from sandbox.node.conduct import Conduct
 from sandbox.node.gate import Proceedings, withhold
 from sandbox.node.machinery import Machinery, Machines
@@ -24,7 +24,7 @@ from sandbox.tasks.judging import Judge
 
 
 class Course(Protocol):
-    """How one protocol runs over the nodes: what each provider brings, then the roles' session and the judge of its answer."""
+    """How one protocol runs over the nodes: what each provider brings, then the roles' sessions and their answer's judge."""
 
     def gather(
         self, manager: ManagerNode, nodes: Mapping[str, ProviderNode], task: Task, conduct: Conduct
@@ -39,10 +39,10 @@ class Course(Protocol):
         *,
         machines: Machines,
         conduct: Conduct,
-    ) -> tuple[SessionResult, Judge]: ...
+    ) -> tuple[tuple[SessionResult, ...], Judge]: ...
 
 
-COURSES: Mapping[str, Course] = {"join/1": joined, "keyed-join/1": joined, "aggregation/1": added}
+COURSES: Mapping[str, Course] = {"join/1": joined, "keyed-join/1": joined, "aggregation/1": added, "fit/1": fitted}
 """By the name that a plan gives its protocol, as `tasks/methods.py`."""
 
 
@@ -67,16 +67,20 @@ def compute(
         contributions = course.gather(manager, nodes, task, conduct)
         opened, seen = _open_session(manager, task, contributions)
         try:
-            session, judge = course.play(manager, nodes, task, contributions, machines=machines, conduct=conduct)
+            sessions, judge = course.play(manager, nodes, task, contributions, machines=machines, conduct=conduct)
         except ListTooShort as error:
             withhold(manager, task, decision, opened)
             raise Withheld((_too_short(error),)) from None
+        except BaseException:
+            if conduct.told.is_set():
+                withhold(manager, task, decision, opened)
+            raise
     proceedings = Proceedings(
         task=task,
         decision=decision,
         grants=tuple(manager.records.grant(item.grant.digest()) for item in (grant, *manager.ancestors(grant))),
         commitments=tuple(item.commitment for item in contributions.values()),
-        transcripts=signed_transcripts(task.id, session, manager.workspace),
+        transcripts=tuple(item for one in sessions for item in signed_transcripts(task.id, one, manager.workspace)),
         events=(task.authorised, *(item.event for item in contributions.values()), opened),
         opened=opened,
         checkpoints=(*(item.checkpoint for item in contributions.values()), seen),

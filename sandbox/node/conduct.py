@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable
 
 from sandbox.node.session import Clockwork
@@ -13,9 +14,11 @@ OnFrame = Callable[[str, str, bytes], None]
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Conduct:
     """on_frame(sender, recipient, frame) is told of every frame. timeout_s: how long silence is waited out where the
-    protocol can go on without a party. allow_insecure_key: for tests with small keys."""
+    protocol can go on without a party. told: set once weights that were computed from sums have left the gate, from when on the
+    task costs its use however it ends. allow_insecure_key: for tests with small keys."""
 
     clockwork: Clockwork
     timeout_s: float
+    told: threading.Event = dataclasses.field(default_factory=threading.Event)
     on_frame: OnFrame | None = None
     allow_insecure_key: bool = False

@@ -46,7 +46,7 @@ def play(
     *,
     machines: Machines,
     conduct: Conduct,
-) -> tuple[SessionResult, Judge]:
+) -> tuple[tuple[SessionResult, ...], Judge]:
     """Play the session; return it with the judge of the cells that the gate's role decrypted, which nobody else sees.
 
     Nobody can be missing: a join without one of its lists is another question.
@@ -68,4 +68,4 @@ def play(
     )
     roles[plan.gate] = join.JoinGate(plan.gate, params, key, **common)
     session = run_session(secrets.token_bytes(16), roles, on_frame=conduct.on_frame)
-    return session, judge_of_cells(plan, cell_table(plan, session.outputs[plan.gate]))
+    return (session,), judge_of_cells(plan, cell_table(plan, session.outputs[plan.gate]))

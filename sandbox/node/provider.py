@@ -25,6 +25,7 @@ from sandbox.audit.receipt import require_receipt
 from sandbox.audit.trust import LogTrust
 from sandbox.audit.witness import Witness
 from sandbox.errors import NotFound
+from sandbox.learn.request import decode_request, party_vector
 from sandbox.model.asset import Asset
 from sandbox.model.canonical import Document, canonical, parse
 from sandbox.model.evidence import InputCommitment, SignedEvent
@@ -35,7 +36,8 @@ from sandbox.node.workspace import Clock, Workspace, write_secret
 from sandbox.sources import Source
 from sandbox.tasks.adding import shares_of
 from sandbox.tasks.commitments import TableCommitment, commit_table
-from sandbox.tasks.fragments import LocalResult, LocalRows, LocalVector, run_fragment
+from sandbox.tasks.fitting import steps_of
+from sandbox.tasks.fragments import LocalResult, LocalRows, LocalSample, LocalVector, run_fragment
 from sandbox.tasks.noised import noise_of, with_noise
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ class ProviderNode:
     """One agency's node. Raw rows never leave it; what it sends are sealed points, ciphertexts and masked totals.
 
     cut_after: for trials, the step of secure aggregation after which its line is cut; `input` before it has sent anything.
+    cut_round: the round of a fit in which it is.
     """
 
     def __init__(self, name: str, workspace: Workspace, *, clock: Clock) -> None:
@@ -91,6 +94,7 @@ class ProviderNode:
         self._open: dict[str, Callable[[], Source]] = {}
         self._committing = threading.Lock()
         self.cut_after: Cut | None = None
+        self.cut_round = 0
         self._trust = workspace.trust()
         self.witness = Witness(
             self._directory / "witness",
@@ -259,6 +263,27 @@ class ProviderNode:
         if rules is not None and rules.where == "shares":
             vector = with_noise(plan, vector, noise_of(plan, shares=shares_of(params)), rng)
         return aggregation.SumParty(self.name, params, vector, self.identity.sign_raw, rng=rng, progress=progress)
+
+    def fit_role(
+        self, plan: Plan, params: aggregation.SumParams, contribution: Contribution, *, progress: Progress
+    ) -> aggregation.SumParty:
+        """Return this provider's end of one round of a fit; what it adds follows from its rows and from what the gate tells."""
+        local = contribution.local
+        if not isinstance(local, LocalSample):
+            raise MisuseError(f"{self.name} has no rows for a fit")
+        steps, part = steps_of(plan), local.part
+        # Every round's keys are fresh, and can be replayed from the one seed that is kept.
+        seed = prf.derive_key(
+            contribution.seed, "fit-round/1", params.round.to_bytes(8, "little"), bytes.fromhex(params.session)
+        )
+        return aggregation.SumParty(
+            self.name,
+            params,
+            lambda content: party_vector(steps, part, decode_request(content)),
+            self.identity.sign_raw,
+            rng=SeededRng(seed),
+            progress=progress,
+        )
 
     def __repr__(self) -> str:
         return f"<ProviderNode {self.name}: {len(self._open)} tables>"

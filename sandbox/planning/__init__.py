@@ -2,6 +2,7 @@
 
 from sandbox.planning.compiler import compile_question
 from sandbox.planning.describe import Line, describe, show_expression
+from sandbox.planning.fitting import compile_fit
 from sandbox.planning.fragment import (
     MAX_PART_ROWS,
     MAX_TOTAL,
@@ -24,6 +25,7 @@ __all__ = [
     "Output",
     "Profile",
     "Statement",
+    "compile_fit",
     "compile_question",
     "describe",
     "fragment",

@@ -34,7 +34,7 @@ from sandbox.planning.noised import require_noise
 from sandbox.planning.question import Question
 from sandbox.planning.scope import Scope, read_tables
 
-_USES: tuple[Use, ...] = ("join_key", "group", "filter", "count", "sum", "mean", "variance", "moments")
+USES: tuple[Use, ...] = ("join_key", "group", "filter", "count", "sum", "mean", "variance", "moments", "train")
 _MAX_NAME = 63
 _CELL_HINT = "HAVING and ORDER BY take groups and aggregates of this question"
 
@@ -58,12 +58,10 @@ def compile_question(
     Raises QuestionError, with the place in the text, for anything outside the accepted language; UsageError for a title,
     purpose or recipient that cannot be used.
     """
-    for what, text in (("title", title), ("purpose", purpose), *(("recipient", name) for name in recipients)):
-        if not text or not text.isprintable():
-            raise UsageError(f"the {what} is empty or has control characters")
-    if not recipients:
-        raise UsageError("a question needs at least one recipient")
-    reading = _Reading(sql, assets, federations or {})
+    check_texts(title, purpose, recipients)
+    if rules.model is not None:
+        raise UsageError(f"the profile {rules.profile} judges models, not tables; take one of the profiles for statistics")
+    reading = Reading(sql, assets, federations or {})
     cells, scope, table = reading.cells, reading.scope, reading.federated
     local, groups = cells.plan_groups(reading.group_names())
     measures = [cells.measures(index) for index in range(len(scope.tables))]
@@ -100,7 +98,16 @@ def compile_question(
     return plan
 
 
-class _Reading:
+def check_texts(title: str, purpose: str, recipients: Sequence[str]) -> None:
+    """Raise UsageError for a title, purpose or recipient that cannot be used."""
+    for what, text in (("title", title), ("purpose", purpose), *(("recipient", name) for name in recipients)):
+        if not text or not text.isprintable():
+            raise UsageError(f"the {what} is empty or has control characters")
+    if not recipients:
+        raise UsageError("a question needs at least one recipient")
+
+
+class Reading:
     """One pass over a parsed question, clause by clause in the order in which SQL evaluates them."""
 
     def __init__(self, sql: str, assets: Mapping[str, Asset], federations: Mapping[str, Federation]) -> None:
@@ -364,7 +371,7 @@ def _uses(cells: Cells) -> tuple[ColumnUse, ...]:
             if column.name in table.asset.key:
                 uses.add("join_key")
             if uses:
-                ordered = tuple(use for use in _USES if use in uses)
+                ordered = tuple(use for use in USES if use in uses)
                 found.append(ColumnUse(asset=table.asset.name, column=column.name, uses=ordered))
     return tuple(found)
 

@@ -22,10 +22,11 @@ from sandbox.model.expression import (
     Not,
 )
 from sandbox.model.federation import Federation
+from sandbox.model.fit import FitSpec, ModelRules
 from sandbox.model.plan import Aggregate, Order, Plan, PlanInput
 from sandbox.planning.generate import columns_of
 
-Step = OneOf["read", "filter", "return", "drop", "join", "add", "cells", "gate", "answer"]
+Step = OneOf["read", "filter", "return", "drop", "join", "fit", "add", "cells", "gate", "answer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,10 @@ def describe(plan: Plan, *, fewest: int = 0) -> tuple[Line, ...]:
 
     fewest: parts of a federated table that its protocol needs to the end.
     """
-    lines = _joined(plan) if plan.federation is None else _federated(plan, plan.federation, fewest)
+    if plan.federation is None:
+        lines = _joined(plan)
+    else:
+        lines = (_federated if plan.fit is None else _fitted)(plan, plan.federation, fewest)
     lines += [Line(step="gate", subject=plan.gate, text=text) for text in _rules(plan)]
     lines += [Line(step="answer", subject=plan.gate, text=text) for text in _answer(plan)]
     return tuple(lines)
@@ -64,16 +68,59 @@ def _joined(plan: Plan) -> list[Line]:
 def _federated(plan: Plan, federation: Federation, fewest: int) -> list[Line]:
     """One part stands for all, since all compute the same."""
     cells = math.prod(len(group.domain or ()) for group in plan.groups)
-    people = "nobody has rows in two of them" if federation.disjoint else "one person may have rows in all of them"
-    parts = ", ".join(part.asset for part in plan.inputs)
-    lines = [Line(step="read", subject="each part", text=f"{len(plan.inputs)} parts of {federation.name}, {people}: {parts}")]
+    lines = _parts(plan, federation)
     lines += [Line(step=line.step, subject="each part", text=line.text) for line in _provider(plan, plan.inputs[0])]
     text = f"adds the parts' masked totals of {cells} cells, and never sees one; {_cells(plan, 'rows')}"
     lines.append(Line(step="add", subject=plan.operator, text=text))
-    left = max(federation.min_parties, fewest)
-    text = f"goes on without parts that fall silent, while at least {left} are left; the product names them"
-    lines.append(Line(step="add", subject=plan.operator, text=text))
+    lines.append(_goes_on(plan, max(federation.min_parties, fewest)))
     return lines
+
+
+def _fitted(plan: Plan, federation: Federation, fewest: int) -> list[Line]:
+    part, fit = plan.inputs[0], plan.fit
+    if fit is None:
+        return []
+    read = ", ".join((*part.key, *_columns(part)))
+    versions = "" if len({entry.asset_version for entry in plan.inputs}) > 1 else f" (version {part.asset_version})"
+    bounds = ", ".join(f"{item.column} ({item.lowest} to {item.highest})" for item in part.measures)
+    lines = [
+        *_parts(plan, federation),
+        Line(step="read", subject="each part", text=f"reads {read}{versions}; bounds: {bounds}"),
+    ]
+    lines += [
+        Line(step="filter", subject="each part", text=f"keeps rows where {show_expression(plan, condition)}")
+        for condition in part.complete
+    ]
+    clipped = [measure.column for measure in part.measures if measure.clip]
+    if clipped:
+        lines.append(Line(step="filter", subject="each part", text=f"clips to the declared bounds: {', '.join(clipped)}"))
+    target = "" if fit.target is None else f" of {fit.target}"
+    text = (
+        f"sends, masked, in each round, sums over its rows for a {fit.kind} model{target}; no row, no key and no label leaves"
+    )
+    lines.append(Line(step="return", subject="each part", text=text))
+    parameters = ", ".join(f"{name} = {value}" for name, value in _parameters(fit))
+    text = f"works out the next round from each round's sums ({parameters or 'no parameters'}), and tells every part"
+    lines.append(Line(step="fit", subject=plan.gate, text=text))
+    text = "adds the parts' masked sums of every round, and never sees one"
+    lines += [Line(step="add", subject=plan.operator, text=text), _goes_on(plan, max(federation.min_parties, fewest))]
+    return lines
+
+
+def _parameters(fit: FitSpec) -> list[tuple[str, object]]:
+    fields = [(name, getattr(fit.estimator, name)) for name in fit.estimator.__struct_fields__]
+    return [(name, f"{len(value)} given centres" if isinstance(value, tuple) else value) for name, value in fields]
+
+
+def _parts(plan: Plan, federation: Federation) -> list[Line]:
+    people = "nobody has rows in two of them" if federation.disjoint else "one person may have rows in all of them"
+    parts = ", ".join(part.asset for part in plan.inputs)
+    return [Line(step="read", subject="each part", text=f"{len(plan.inputs)} parts of {federation.name}, {people}: {parts}")]
+
+
+def _goes_on(plan: Plan, left: int) -> Line:
+    text = f"goes on without parts that fall silent, while at least {left} are left; the product names them"
+    return Line(step="add", subject=plan.operator, text=text)
 
 
 def show_expression(plan: Plan, expression: Expression) -> str:
@@ -155,6 +202,8 @@ def _cells(plan: Plan, rows: str) -> str:
 
 def _rules(plan: Plan) -> list[str]:
     rules = plan.rules
+    if rules.model is not None:
+        return _model_rules(plan, rules.model)
     lines = [
         f"profile {rules.profile}, version {rules.version}",
         f"at least {rules.min_keys} keys in a cell, {rules.min_contributors} with a value behind each aggregate",
@@ -175,7 +224,21 @@ def _rules(plan: Plan) -> list[str]:
     return lines + [text.format(figure) for figure, text in shares if figure is not None]
 
 
+def _model_rules(plan: Plan, rules: ModelRules) -> list[str]:
+    fewest = rules.min_parties if plan.federation is None else max(rules.min_parties, plan.federation.min_parties)
+    return [
+        f"profile {plan.rules.profile}, version {plan.rules.version}",
+        f"at least {rules.min_rows} rows of each part, and behind each class, and behind each cluster whose centre moves",
+        f"at least {fewest} parts behind each sum, and {rules.min_degrees_of_freedom} rows more than coefficients",
+        f"no combination with earlier releases that speaks of fewer than {fewest} parts alone",
+        f"at least {plan.rules.min_difference} people of difference to every earlier release",
+    ]
+
+
 def _answer(plan: Plan) -> list[str]:
+    if plan.fit is not None:
+        text = f"columns: {', '.join(plan.fit.columns)}; the whole model, or nothing"
+        return [text, f"goes to {', '.join(plan.recipients)} for {plan.purpose}"]
     lines = [f"columns: {', '.join(item.name for item in plan.select)}; cells that fail a check stay as NULL with a reason"]
     if plan.having is not None:
         lines.append(f"then keeps rows where {show_expression(plan, plan.having)}")

@@ -18,7 +18,7 @@ from sandbox.model.plan import Measure, Plan, PlanInput
 from sandbox.planning.generate import Parameter, Writer, columns_of, decimal_type, quote
 from sandbox.planning.part import Total, part_statement, part_totals
 
-Part = OneOf["key", "group"] | Total
+Part = OneOf["key", "group", "value"] | Total
 Kind = OneOf["rows_read", "null_keys", "repeated_keys", "not_finite", "out_of_bounds", "uncoded"]
 
 MAX_TOTAL = 10**38 - 1
@@ -79,7 +79,8 @@ class Output:
 class Fragment:
     """What one provider runs: first `checks` (one row of counts), then `rows`: one row per key and local groups.
 
-    For a part of a federated table `rows` has one row per local groups, and never a key.
+    For a part of a federated table `rows` has one row per local groups, and never a key; for a fit each row that is fitted
+    on, which stays at the provider.
 
     columns: the source columns that are read, and no others. max_rows: above it, a sum could pass 38 digits.
     merge_after_normalising: the key domain folds keys, so rows of keys that become equal are to be added up.
@@ -118,8 +119,8 @@ def fragment(plan: Plan, index: int, *, asset: Asset | None = None) -> Fragment:
         columns=_columns(part),
         checks=_write_checks(part, coded),
         counts=_counts(plan, part, coded),
-        rows=_write_rows(plan, part) if plan.federation is None else _write_part(plan, part),
-        outputs=_outputs(plan, part) if plan.federation is None else _part_outputs(part),
+        rows=_write(plan, part),
+        outputs=_described(plan, part),
         max_rows=_max_rows(plan, part),
         merge_after_normalising=plan.key_domain.trim or plan.key_domain.fold_case or plan.key_domain.nfkc,
     )
@@ -151,6 +152,18 @@ def require_sound(found: Fragment, counts: Mapping[str, int]) -> None:
             raise SourceError(f"{found.asset}{where}: {count} {problem}; {remedy}")
         if check.kind == "rows_read" and count > found.max_rows:
             raise SourceError(f"{found.asset}: {count} rows could sum beyond 38 digits; declare narrower bounds")
+
+
+def _write(plan: Plan, part: PlanInput) -> Statement:
+    if plan.fit is not None:
+        return _write_sample(part)
+    return _write_rows(plan, part) if plan.federation is None else _write_part(plan, part)
+
+
+def _described(plan: Plan, part: PlanInput) -> tuple[Output, ...]:
+    if plan.fit is not None:
+        return _sample_outputs(part)
+    return _outputs(plan, part) if plan.federation is None else _part_outputs(part)
 
 
 def _columns(part: PlanInput) -> tuple[str, ...]:
@@ -253,6 +266,27 @@ def _write_part(plan: Plan, part: PlanInput) -> Statement:
     return Statement(sql=part_statement(part, keys, by, prepared), parameters=tuple(writer.parameters))
 
 
+def _write_sample(part: PlanInput) -> Statement:
+    """Return the query for the rows of a fit: v_<i> as doubles, group_<i> the label of a class, none of them NULL."""
+    writer = Writer()
+    listed = [f"{_number(writer, measure)} AS v_{index}" for index, measure in enumerate(part.measures)]
+    listed += [
+        f"{_label(writer.expression(group.expression), group.type)} AS group_{index}" for index, group in enumerate(part.groups)
+    ]
+    sql = "SELECT\n  " + ",\n  ".join(listed) + "\nFROM source" + _where(writer, part.complete)
+    return Statement(sql=sql, parameters=tuple(writer.parameters))
+
+
+def _number(writer: Writer, measure: Measure) -> str:
+    """Return a column as a double, clipped where its declaration says so; other values beyond the bounds refuse the job."""
+    name = quote(measure.column)
+    value = f"CAST({name} AS DOUBLE)"
+    if not measure.clip:
+        return value
+    low, high = (writer.bind(float(Fraction(end or 0)), "DOUBLE") for end in (measure.lowest, measure.highest))
+    return f"CASE WHEN {value} < {low} THEN {low} WHEN {value} > {high} THEN {high} ELSE {value} END"
+
+
 def _prepared(writer: Writer, plan: Plan, part: PlanInput) -> tuple[list[str], list[str], str]:
     """Return the names of the keys, of keys and groups, and the query that makes them, with values as integers, row by row."""
     prepared = [
@@ -346,6 +380,15 @@ def _part_outputs(part: PlanInput) -> tuple[Output, ...]:
     ]
     totals = [Output(name=name, part=total, index=index, sql_type=kind) for name, total, index, kind in part_totals(part)]
     return (*groups, *totals)
+
+
+def _sample_outputs(part: PlanInput) -> tuple[Output, ...]:
+    values = [Output(name=f"v_{index}", part="value", index=index, sql_type="DOUBLE") for index in range(len(part.measures))]
+    groups = [
+        Output(name=f"group_{index}", part="group", index=index, sql_type=_RESULT_TYPES.get(group.type, "DECIMAL"))
+        for index, group in enumerate(part.groups)
+    ]
+    return (*values, *groups)
 
 
 def _shown(value: Parameter) -> str:

@@ -41,7 +41,7 @@ def _read() -> dict[str, Profile]:
     for name, figures in table.items():
         title = figures.pop("title")
         # Exact shares of the largest contributors would tell of them: with noise, a budget stands in place of these rules.
-        judged = dict.fromkeys(("dominance_1", "dominance_2", "p_percent")) if "noise" in figures else {}
+        judged = dict.fromkeys(("dominance_1", "dominance_2", "p_percent")) if {"noise", "model"} & set(figures) else {}
         rules = msgspec.convert({"profile": name, **judged, **figures}, GateRules)
         found[name] = Profile(name=name, title=title, rules=rules)
     return found

@@ -53,7 +53,9 @@ def uses_of(plan: Plan) -> PlanUses:
         for use in item.uses or ("nothing",):
             collected.add(item.asset, item.column, use)
     for index, source in enumerate(plan.inputs):
-        collected.read_input(source, "join_key" if plan.federation is None else "count")
+        collected.read_input(
+            source, "join_key" if plan.federation is None else "count", "group" if plan.fit is None else "train"
+        )
         _implied_by_measures(plan, index, source, collected)
     _check_references(plan, collected)
     if not plan.inputs:
@@ -74,13 +76,13 @@ class _Collector:
     def add(self, asset: str, column: str, use: str) -> None:
         self.uses.setdefault((asset, column), set()).add(use)
 
-    def read_input(self, source: PlanInput, key_use: str) -> None:
+    def read_input(self, source: PlanInput, key_use: str, group_use: str) -> None:
         for column in source.key:
             self.add(source.asset, column, key_use)
         for expression in source.filters:
             self._read(source, expression, "filter")
         for group in source.groups:
-            self._read(source, group.expression, "group")
+            self._read(source, group.expression, group_use)
 
     def _read(self, source: PlanInput, expression: Any, use: str) -> None:
         columns, unknown = _columns(expression)
@@ -104,6 +106,8 @@ def _implied_by_measures(plan: Plan, index: int, source: PlanInput, collected: _
         if measure.given is not None or measure.times is not None:
             collected.add(source.asset, measure.column, "moments")
             collected.add(source.asset, measure.given or measure.column, "moments")
+        elif plan.fit is not None:
+            collected.add(source.asset, measure.column, "train")
         elif not functions:
             travels = "variance" if measure.needs_squares else "sum" if measure.needs_sum else "count"
             collected.add(source.asset, measure.column, travels)
@@ -120,6 +124,8 @@ def _check_references(plan: Plan, collected: _Collector) -> None:
     for source in plan.inputs:
         if any(measure.times is not None and not _within(source.measures, measure.times) for measure in source.measures):
             collected.problems.append(f"{source.asset}: a product points at no measure of its input")
+    if (plan.fit is None) != (plan.protocol != "fit/1"):
+        collected.problems.append(f"the protocol {plan.protocol} and what the plan fits do not belong together")
     for group in plan.groups:
         if not _within(plan.inputs, group.input) or not _within(plan.inputs[group.input].groups, group.local):
             collected.problems.append(f"group {group.name!a} points at no group of an input")

@@ -99,4 +99,6 @@ def _cost(plan: Plan) -> tuple[Cost, ...]:
     return (Cost(provider="each part", what=what, bytes=size, per="session"),)
 
 
-METHOD = Method(disclosure=_disclosure, cost=_cost, title=_title, measure=measure_cells, attack=people_in_cells)
+METHOD = Method(
+    disclosure=_disclosure, cost=_cost, title=_title, measure=measure_cells, attack=people_in_cells, fewest=fewest_parts
+)

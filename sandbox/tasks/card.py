@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from sandbox.gate.cells import CellTable, ProviderNote
 from sandbox.gate.release import Release
 from sandbox.model.plan import Plan
@@ -23,17 +25,7 @@ def product_card(
         gate=plan.gate,
         sql=plan.sql,
         plan_digest=plan.digest(),
-        sources=tuple(
-            SourceNote(
-                provider=entry.provider,
-                asset=entry.asset,
-                asset_version=entry.asset_version,
-                asset_digest=entry.asset_digest,
-                clipped=tuple(measure.column for measure in entry.measures if measure.clip),
-            )
-            for entry in plan.inputs
-            if plan.federation is None or entry.asset in table.parts
-        ),
+        sources=sources_of(plan, table.parts),
         method=method_of(plan).title(plan),
         parameters=plan.parameters,
         profile=plan.rules.profile,
@@ -60,6 +52,21 @@ def product_card(
         lineage=(),
         licence=licence,
         absent=absent,
+    )
+
+
+def sources_of(plan: Plan, parts: Container[str]) -> tuple[SourceNote, ...]:
+    """Return the sources of a product. parts: assets that are in it, where they are parts of a federated table."""
+    return tuple(
+        SourceNote(
+            provider=entry.provider,
+            asset=entry.asset,
+            asset_version=entry.asset_version,
+            asset_digest=entry.asset_digest,
+            clipped=tuple(measure.column for measure in entry.measures if measure.clip),
+        )
+        for entry in plan.inputs
+        if plan.federation is None or entry.asset in parts
     )
 
 

@@ -11,7 +11,6 @@ from protocols.disclosure import Disclosure
 from sandbox.model.decision import Decision, Finding
 from sandbox.model.plan import Plan
 from sandbox.planning import Fragment, Line, describe, fragment
-from sandbox.tasks.adding import fewest_parts
 from sandbox.tasks.method import Cost
 from sandbox.tasks.methods import method_of
 from sandbox.tasks.product import html_table
@@ -108,7 +107,7 @@ def explained(plan: Plan, decision: Decision) -> Explanation:
     method = method_of(plan)
     return Explanation(
         plan=plan,
-        lines=describe(plan, fewest=fewest_parts(plan) if plan.federation else 0),
+        lines=describe(plan, fewest=method.fewest(plan)),
         fragments=tuple(fragment(plan, index) for index in range(len(plan.inputs))),
         disclosure=method.disclosure(plan),
         cost=method.cost(plan),

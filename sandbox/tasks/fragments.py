@@ -13,10 +13,12 @@ import pyarrow as pa
 
 from protocols import join
 from sandbox.errors import SourceError
+from sandbox.learn.parts import Part
 from sandbox.model.asset import Asset
 from sandbox.model.plan import Plan
 from sandbox.planning import Fragment, fragment, require_sound
 from sandbox.sources import Source
+from sandbox.tasks.fitting import part_sample
 from sandbox.tasks.rows import provider_rows
 from sandbox.tasks.totals import part_vector
 
@@ -45,6 +47,16 @@ class LocalVector(LocalResult):
         return "LocalVector(<redacted>)"
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSample(LocalResult):
+    """A part's rows for a fit, which stay in its node's memory until the fit ends."""
+
+    part: Part
+
+    def __repr__(self) -> str:
+        return "LocalSample(<redacted>)"
+
+
 def run_fragment(
     plan: Plan, index: int, asset: Asset, source: Source, *, is_cancelled: Callable[[], bool] | None = None
 ) -> LocalResult:
@@ -61,6 +73,8 @@ def run_fragment(
         counts = _counts(next(batches)[1])
         require_sound(found, counts)
         rows = (batch for _, batch in batches)
+        if plan.fit is not None:
+            return LocalSample(counts=counts, part=part_sample(plan, index, rows))
         if plan.federation is None:
             return LocalRows(counts=counts, rows=provider_rows(plan.inputs[index], plan.key_domain, rows))
         return LocalVector(counts=counts, vector=part_vector(plan, index, pa.Table.from_batches(rows)))

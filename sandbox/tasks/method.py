@@ -45,6 +45,7 @@ class Method:
     """One protocol. title: what a product card calls it, with its parameters. measure: what its product's certificate holds.
 
     attack: with auxiliary data, of the kind of product that it makes. None where a file of people has nothing to say.
+    fewest: parts that it needs to the end, 0 for all.
     """
 
     disclosure: Callable[[Plan], Disclosure]
@@ -52,3 +53,4 @@ class Method:
     title: Callable[[Plan], str]
     measure: Measure
     attack: Attack | None
+    fewest: Callable[[Plan], int] = lambda plan: 0

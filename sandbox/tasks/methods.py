@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sandbox.model.plan import Plan
-from sandbox.tasks import adding, joining
+from sandbox.tasks import adding, fitting, joining
 from sandbox.tasks.method import Method
 
-METHODS: Mapping[str, Method] = {"join/1": joining.METHOD, "keyed-join/1": joining.METHOD, "aggregation/1": adding.METHOD}
+METHODS: Mapping[str, Method] = {
+    "join/1": joining.METHOD,
+    "keyed-join/1": joining.METHOD,
+    "aggregation/1": adding.METHOD,
+    "fit/1": fitting.METHOD,
+}
 
 
 def method_of(plan: Plan) -> Method:

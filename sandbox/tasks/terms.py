@@ -11,21 +11,22 @@ from sandbox.model.policy import ColumnUses, Policy
 
 DECLARED_CALLS = 10**6
 DECLARED_DAYS = 365
+NAMED_RECIPIENTS = ("statistics-controlled", "model-controlled")
 
 
 def declared_terms(asset: Asset, plan: Plan, now: datetime.datetime, *, version: int) -> Policy:
     """Return terms that allow what an asset's declaration is for, for this plan's purpose, profile and recipients.
 
     The key may join and count people; a measure may be counted, summed, averaged, correlated and filtered by; every other
-    classified column may group, filter and be counted. Only for networks whose one owner holds all nodes; elsewhere owners
-    write theirs.
+    classified column may group, filter and be counted; all but the key may train models. Beside the plan's profile those for
+    named recipients are allowed. Only for networks whose one owner holds all nodes; elsewhere owners write theirs.
     """
     return Policy(
         asset=asset.name,
         version=version,
         purposes=(plan.purpose,),
         recipients=plan.recipients,
-        profiles=(plan.rules.profile,),
+        profiles=tuple(dict.fromkeys((plan.rules.profile, *NAMED_RECIPIENTS))),
         min_cell=max(2, plan.rules.min_keys),
         min_list=max(1, plan.rules.min_list),
         max_calls=DECLARED_CALLS,
@@ -43,5 +44,5 @@ def _uses(column: Column, asset: Asset) -> tuple[Use, ...]:
     if column.name in asset.key:
         return ("join_key", "count")
     if column.role == "measure":
-        return ("filter", "group", "count", "sum", "mean", "variance", "moments")
-    return ("filter", "group", "count")
+        return ("filter", "group", "count", "sum", "mean", "variance", "moments", "train")
+    return ("filter", "group", "count", "train")

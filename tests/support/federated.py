@@ -17,8 +17,9 @@ import sandbox
 from sandbox.catalogue import TableDefinition, declare, declare_federation, federation
 from sandbox.model.asset import Asset
 from sandbox.model.federation import Federation
+from sandbox.model.fit import FitQuestion
 from sandbox.model.plan import GateRules, Parameters, Plan
-from sandbox.planning import compile_question, fragment, require_sound
+from sandbox.planning import compile_fit, compile_question, fragment, require_sound, rules_for
 from sandbox.tasks.totals import part_vector
 
 NAME = "census.people"
@@ -162,6 +163,20 @@ def compiled(sql: str, assets: Mapping[str, Asset], table: Federation, rules: Ga
         recipients=("operator",),
         rules=rules,
         parameters=Parameters(key_bits=512),
+        operator="operator",
+        gate="gate",
+    )
+
+
+def compiled_fit(question: FitQuestion, assets: Mapping[str, Asset], table: Federation) -> Plan:
+    return compile_fit(
+        question,
+        assets=assets,
+        federations={table.name: table},
+        title="random",
+        purpose="test",
+        recipients=("operator",),
+        rules=rules_for("model-controlled"),
         operator="operator",
         gate="gate",
     )

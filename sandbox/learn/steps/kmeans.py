@@ -36,7 +36,7 @@ class KMeansModel:
 class KMeansFit(Fit):
     """Lloyd's algorithm. normal: draws (rows, columns) from the standard normal distribution, for the first centres.
 
-    A centre moves only on the rules' min_rows rows or more. One that was drawn, and has fewer, is drawn again in the first
+    A centre moves only on the rounds' least_rows rows or more. One that was drawn, and has fewer, is drawn again in the first
     REDRAWS rounds.
     """
 
@@ -49,7 +49,7 @@ class KMeansFit(Fit):
         """The moments of the columns, for the draw and the tolerance, then Lloyd's steps."""
         rows, wanted = rounds.count(), self._estimator.n_clusters
         if wanted > rows:
-            raise UsageError(f"n_samples={rows} should be >= n_clusters={wanted}, and that at least 1")
+            raise UsageError(f"n_clusters={wanted} is more than the rows that there are")
         units = np.ldexp(1.0, self.scale.exponents)
         moments = second_moments(rounds, self.width)
         covariance = moments.scatter * np.outer(units, units) / moments.rows
@@ -57,7 +57,7 @@ class KMeansFit(Fit):
         draw = self._drawing(moments.mean * units, covariance)
         centres = draw(wanted) if given is None else np.array(given, dtype=np.float64)
         enough = self._estimator.tol * float(np.diag(covariance).mean())
-        least, converged, inertia = rounds.rules.min_rows, False, 0.0
+        least, converged, inertia = rounds.least_rows, False, 0.0
         for step in range(1, self._estimator.max_iter + 1):
             counts, means, inertia = self._round(rounds, centres)
             moved = np.where((counts >= least)[:, np.newaxis], means, centres)

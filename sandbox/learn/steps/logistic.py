@@ -50,8 +50,8 @@ class LogisticFit(Fit):
     def run(self, rounds: Rounds) -> LogisticModel:
         """The rows of each class, then Newton's steps."""
         counts = rounds.sum(Request(statistic=CLASS_ROWS, length=len(self._classes)))
-        few = int((counts < rounds.rules.min_rows).sum())
-        message = f"each of {len(counts)} classes has at least {rounds.rules.min_rows} rows"
+        few = int((counts < rounds.least_rows).sum())
+        message = f"each of {len(counts)} classes has at least {rounds.least_rows} rows"
         rounds.require("model.class_rows", passes=few == 0, subject="fit", message=message)
         scores = 1 if len(self._classes) == 2 else len(self._classes)
         width = self.width + int(self._estimator.fit_intercept)

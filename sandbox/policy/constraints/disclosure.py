@@ -19,6 +19,7 @@ BY_DESIGN = frozenset(
         "cell_count",
         "group_label",
         "released_aggregate",
+        "intermediate_model",
         "masked_value",
         "session_length",
         "vector_length",

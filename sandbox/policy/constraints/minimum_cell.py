@@ -17,6 +17,7 @@ def check(case: Case) -> tuple[Finding, ...]:
         "contributors": rules.min_contributors,
         "keys that share a pattern": rules.min_pattern,
         "keys in a difference": rules.min_difference,
+        **({} if rules.model is None else {"rows behind a round of a fit": rules.model.min_rows}),
     }
 
     def judge(policy: Policy) -> Finding:

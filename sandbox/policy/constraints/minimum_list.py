@@ -14,7 +14,7 @@ def check(case: Case) -> tuple[Finding, ...]:
     rows = case.plan.rules.min_list
 
     def judge(policy: Policy) -> Finding:
-        if case.plan.protocol == "aggregation/1":
+        if case.plan.protocol in ("aggregation/1", "fit/1"):
             message = f"no list of {policy.asset} leaves: its provider sends masked totals"
             return finding(NAME, passes=True, subject=policy.asset, message=message)
         passes = rows >= policy.min_list

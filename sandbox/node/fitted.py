@@ -1,0 +1,172 @@
+"""A model fitted over nodes: the steps of a fit at the gate, each a secure sum over the parts that are left."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import cast
+
+import msgspec
+
+from protocols import aggregation
+from protocols.errors import PartiesLost
+from sandbox.errors import Withheld
+from sandbox.learn.request import Request
+from sandbox.learn.rounds import Rounds, Taken
+from sandbox.model.product import AbsentPart, AbsentStep
+from sandbox.node.conduct import Conduct
+from sandbox.node.machinery import Machines
+from sandbox.node.manager import ManagerNode
+from sandbox.node.parts import NOT_READ, cutting, gather
+from sandbox.node.provider import Contribution, ProviderNode
+from sandbox.node.rounds import run_rounds
+from sandbox.node.session import SessionResult
+from sandbox.tasks.casefile import Task
+from sandbox.tasks.fitting import fewest_parties, overlap_of, round_params, spec_of, steps_of
+from sandbox.tasks.fragments import LocalSample
+from sandbox.tasks.judging import Judge
+from sandbox.tasks.modelling import fitted, judge_of_model
+
+__all__ = ["gather", "play"]
+
+
+def play(
+    manager: ManagerNode,
+    nodes: Mapping[str, ProviderNode],
+    task: Task,
+    contributions: Mapping[str, Contribution],
+    *,
+    machines: Machines,
+    conduct: Conduct,
+) -> tuple[tuple[SessionResult, ...], Judge]:
+    """Play the rounds of the fit; return their sessions, and the judge of the model, which nobody else sees.
+
+    A rule that fails ends the rounds, and is the judge's word.
+    """
+    plan = task.plan
+    rounds = NodeRounds(manager, nodes, task, contributions, machines=machines, conduct=conduct)
+    model = None
+    try:
+        rounds.require_party_rows(rounds.parties_with_few_rows())
+        model = steps_of(plan, at_gate=True).run(rounds)
+    except Withheld:
+        pass
+    outcome = fitted(plan, model, rounds, coarse=sorted(rounds.coarse_columns))
+    return tuple(rounds.sessions), judge_of_model(plan, outcome, absent=rounds.absent())
+
+
+class NodeRounds(Rounds):
+    """Rounds over nodes: one session each, with the parties that stayed to the end of the last one.
+
+    sessions: of the rounds so far. coarse_columns: features whose values are few units of their bounds.
+    """
+
+    def __init__(
+        self,
+        manager: ManagerNode,
+        nodes: Mapping[str, ProviderNode],
+        task: Task,
+        contributions: Mapping[str, Contribution],
+        *,
+        machines: Machines,
+        conduct: Conduct,
+    ) -> None:
+        plan = task.plan
+        rules = msgspec.structs.replace(spec_of(plan)[1], min_parties=fewest_parties(plan))
+        super().__init__(len(contributions), rules, overlap=overlap_of(plan, len(contributions)))
+        self._manager, self._nodes, self._plan = manager, nodes, plan
+        self._contributions, self._machines, self._conduct = contributions, machines, conduct
+        self._living = tuple(contributions)
+        self._lost: dict[str, tuple[AbsentStep, int]] = {
+            entry.provider: (NOT_READ, 0) for entry in plan.inputs if entry.provider not in contributions
+        }
+        self.sessions: list[SessionResult] = []
+        self.coarse_columns: set[int] = set()
+
+    def parties_with_few_rows(self) -> list[str]:
+        """Return the parties that have fewer rows than the rules ask for, by their own word."""
+        samples = {name: item.local for name, item in self._contributions.items()}
+        return [
+            name
+            for name, local in samples.items()
+            if isinstance(local, LocalSample) and len(local.part.X) < self.rules.min_rows
+        ]
+
+    def take(self, number: int, request: Request) -> Taken:
+        """Play one round over the link. Raises PartiesLost, which names the silent, Cancelled, what the roles raise."""
+        plan, manager, clockwork = self._plan, self._manager, self._conduct.clockwork
+        if len(self._living) < self.rules.min_parties:
+            raise PartiesLost(
+                sorted(self._lost), f"{len(self._living)} parts are left where {self.rules.min_parties} are needed"
+            )
+        params = round_params(
+            plan,
+            number,
+            request,
+            session=secrets.token_bytes(16),
+            keys={name: self._nodes[name].identity.public.to_bytes() for name in self._living},
+            gate_key=manager.identity.public.to_bytes(),
+            parties=self._living,
+        )
+        progress = clockwork.progress()
+        progress.check()
+        # The parts' threads report nothing: the account of a run's time is the desk's.
+        quiet = type(progress)(is_cancelled=clockwork.is_cancelled)
+        gate = aggregation.SumGate(
+            plan.gate,
+            params,
+            manager.identity.sign_raw,
+            history=aggregation.SumHistory(manager.records.sums(params.inputs)),
+            state=request.encode(),
+            progress=quiet,
+        )
+        if request.state:
+            self._conduct.told.set()
+        result = run_rounds(
+            bytes.fromhex(params.session),
+            aggregation.SumOperator(plan.operator, params, mapper=self._machines.mapper, progress=quiet),
+            gate,
+            {
+                name: self._nodes[name].fit_role(plan, params, self._contributions[name], progress=quiet)
+                for name in self._living
+            },
+            timeout_s=self._conduct.timeout_s,
+            is_cancelled=clockwork.is_cancelled,
+            on_frame=self._conduct.on_frame,
+            cut=cutting(self._nodes, params, number=number),
+        )
+        total: aggregation.SumResult = result.outputs[plan.gate]
+        with manager.ledger.transaction(manager.clock()) as transaction:
+            manager.records.add_sum(transaction.connection, params.inputs, total.survivors)
+        clockwork.update(f"round {number}: {request.statistic}", 1, 1)
+        self.sessions.append(result)
+        taken = Taken(values=total.values, parties=self._living, survivors=total.survivors, session=params.session)
+        self._leave(number, result)
+        return taken
+
+    def coarse(self, columns: Mapping[int, float]) -> None:
+        """Keep which columns they are; their deviations stay here."""
+        self.coarse_columns |= set(columns)
+
+    def absent(self) -> tuple[AbsentPart, ...]:
+        """Return the parts that fell silent: in which round and step, and whether their rows are in the last sum."""
+        counted = self.rounds[-1].survivors if self.rounds else ()
+        return tuple(
+            AbsentPart(
+                provider=entry.provider,
+                asset=entry.asset,
+                step=self._lost[entry.provider][0],
+                counted=entry.provider in counted,
+                round=self._lost[entry.provider][1],
+            )
+            for entry in self._plan.inputs
+            if entry.provider in self._lost
+        )
+
+    def _leave(self, number: int, result: SessionResult) -> None:
+        """Note who fell silent in this round; who did stays out of all later ones."""
+        outcome: aggregation.SumOutcome = result.outputs[self._plan.operator]
+        for name in self._living:
+            if name not in result.outputs:
+                self._lost[name] = (cast(AbsentStep, outcome.dropped.get(name, "unmask")), number)
+        self._living = tuple(name for name in self._living if name not in self._lost)
