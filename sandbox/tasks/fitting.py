@@ -23,6 +23,7 @@ from sandbox.model.canonical import digest
 from sandbox.model.fit import PCA, FitSpec, KMeans, Linear, Logistic, ModelRules, Ridge
 from sandbox.model.plan import Measure, Plan
 from sandbox.tasks.adding import BYTES_PER_NEIGHBOUR, federation_of
+from sandbox.tasks.measuring_models import measure_model
 from sandbox.tasks.method import Cost, Method
 
 LARGEST_SUM = (1 << 63) - 1
@@ -212,4 +213,4 @@ def _cost(plan: Plan) -> tuple[Cost, ...]:
     return (Cost(provider="each part", what=what, bytes=size, per="session"),)
 
 
-METHOD = Method(disclosure=_disclosure, cost=_cost, title=_title, fewest=fewest_parts)
+METHOD = Method(disclosure=_disclosure, cost=_cost, title=_title, measure=measure_model, fewest=fewest_parts)

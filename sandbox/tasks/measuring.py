@@ -37,9 +37,9 @@ def measure_cells(plan: Plan, table: pa.Table, card: ProductCard) -> Measured:
         _unexplained(plan, rows, card),
         *_beyond(plan, rows),
         _contradicting(plan, rows),
-        *_gate_checks(card),
+        *gate_checks(card, "cells"),
     )
-    return Measured(measures=found, attacks=tuple(_over_the_history(card)))
+    return Measured(measures=found, attacks=tuple(over_the_history(card, "cells")))
 
 
 def least_count(plan: Plan, card: ProductCard, people: int) -> int:
@@ -172,13 +172,13 @@ def _contradicting(plan: Plan, rows: list[Shown]) -> Measurement:
     )
 
 
-def _gate_checks(card: ProductCard) -> Iterator[Measurement]:
-    """The gate's checks, which judged what nobody else has seen: each withheld what it did not pass."""
+def gate_checks(card: ProductCard, subject: str) -> Iterator[Measurement]:
+    """Yield the gate's checks, which judged what nobody else has seen: each withheld what it did not pass."""
     for finding in card.findings:
         if finding.check not in OVER_THE_HISTORY:
             yield Measurement(
                 name=finding.check,
-                subject="cells",
+                subject=subject,
                 value=None,
                 threshold=None,
                 verdict=verdict(_stopped(finding)),
@@ -187,14 +187,14 @@ def _gate_checks(card: ProductCard) -> Iterator[Measurement]:
             )
 
 
-def _over_the_history(card: ProductCard) -> Iterator[AttackResult]:
-    """The gate's attacks with every earlier release: how many numbers would have told of too few people, and are withheld."""
+def over_the_history(card: ProductCard, subject: str) -> Iterator[AttackResult]:
+    """Yield the gate's attacks with every earlier release: how many numbers would have told of too few people, and are withheld."""
     for finding in card.findings:
         if finding.check in OVER_THE_HISTORY:
             withheld = sum(item.reason == OVER_THE_HISTORY[finding.check] for item in card.withheld)
             yield AttackResult(
                 name=finding.check,
-                subject="cells",
+                subject=subject,
                 parameters={"people": str(card.rules.min_difference)},
                 seed=None,
                 figures=(Figure(name="withheld", value=str(withheld)),),

@@ -98,7 +98,14 @@ def _judge(plan: Plan, outcome: Fitted, absent: tuple[AbsentPart, ...], history:
         absent=absent,
         model=outcome.record,
     )
-    return Judged(payload=payload, arrow_schema=schema, card=card, record=record, nothing_released=model is None)
+    return Judged(
+        payload=payload,
+        arrow_schema=schema,
+        card=card,
+        measured=method_of(plan).measure(plan, table, card),
+        record=record,
+        nothing_released=model is None,
+    )
 
 
 def _told(item: Round, last: Round | None) -> Round:
