@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sandbox.audit.case import Case
 from sandbox.audit.check_parts import left_out, rounds_of, silent_in
@@ -60,49 +61,60 @@ def commitments(case: Case) -> str:
 
 def transcripts(case: Case) -> str:
     """Every party that stayed signed what it sent and received, and both ends of each direction agree; so in each round."""
-    release = case.only("product.released")
-    case.require_subjects(release, "transcript", {digest(item) for item in case.bundle.transcripts})
-    sessions: dict[str, list[tuple[int, SignedTranscript]]] = {}
-    for index, signed in enumerate(case.bundle.transcripts):
-        _check_signed(case, index, signed, case.events[release].time)
-        sessions.setdefault(signed.transcript.session, []).append((index, signed))
-    rounds = rounds_of(case)
-    if rounds and set(sessions) != {item.session for item in rounds}:
-        raise AuditError("they are not of the rounds that the model's record names", place="transcripts", kind="incomplete")
+    release, found = case.only("product.released"), case.bundle.transcripts
+    sessions = _sessions(case)
+    for one in sessions:
+        _check_named(one)
+    case.require_subjects(release, "transcript", {digest(item) for item in found})
+    first = {one.transcripts[0].transcript.session for one in sessions}
+    for index, signed in enumerate(found):
+        _check_signed(case, index, signed, case.events[release].time, first)
+    frames = sum(_match(one.transcripts, one.parties, one.silent) for one in sessions)
+    return f"{frames} frames{f' of {len(sessions)} rounds' if rounds_of(case) else ''} agree from both ends"
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """One session's transcripts; who stayed to its end, operator and gate included; who had fallen silent by then."""
+
+    transcripts: Sequence[SignedTranscript]
+    parties: set[str]
+    silent: set[str]
+
+
+def _sessions(case: Case) -> list[_Session]:
+    """The one session of a task; of a fitted model one for each round that its record names."""
+    plan, found, rounds = case.bundle.plan, case.bundle.transcripts, rounds_of(case)
+    desk = {plan.operator, plan.gate}
     if not rounds:
-        if len(sessions) > 1:
-            second = list(sessions.values())[1][0]
-            raise AuditError("it is of another task or session", place=f"transcript {second[0]} ({second[1].transcript.party})")
         silent = {item.provider for item in case.bundle.product.card.absent}
-        everyone = {item.provider for item in case.bundle.plan.inputs}
-        return f"{_check_session(case, case.bundle.transcripts, everyone - silent, silent)} frames agree from both ends"
-    frames = 0
+        return [_Session(found, desk | {item.provider for item in plan.inputs} - silent, silent)]
+    if {item.transcript.session for item in found} - {item.session for item in rounds}:
+        raise AuditError("they are not all of rounds that the model's record names", place="transcripts")
+    sessions = []
     for item in rounds:
         silent = set(silent_in(case, item.number))
-        found = [signed for _, signed in sessions[item.session]]
-        frames += _check_session(case, found, set(item.parties) - silent, silent)
-    return f"{frames} frames of {len(rounds)} rounds agree from both ends"
+        own = [signed for signed in found if signed.transcript.session == item.session]
+        sessions.append(_Session(own, desk | set(item.parties) - silent, silent))
+    return sessions
 
 
-def _check_signed(case: Case, index: int, signed: SignedTranscript, at: datetime.datetime) -> None:
+def _check_named(session: _Session) -> None:
+    named = [item.transcript.party for item in session.transcripts]
+    if absent := sorted(session.parties - set(named)):
+        raise AuditError(f"the transcript of {absent[0]} is missing", place="transcripts", kind="incomplete")
+    if sorted(session.parties) != named:
+        raise AuditError("the transcripts are not one for each party, in the order of their names", place="transcripts")
+
+
+def _check_signed(case: Case, index: int, signed: SignedTranscript, at: datetime.datetime, sessions: set[str]) -> None:
     item, place = signed.transcript, f"transcript {index} ({signed.transcript.party})"
     party = case.trust.require(item.party, at=at, place=place)
     if signed.signature.party != item.party:
         raise AuditError(f"it is signed as {signed.signature.party[:40]!a}", place=place)
     party.identity.verify(TRANSCRIPT_CONTEXT, canonical(item), signed.signature.to_bytes(place=place), place=place)
-    if item.task != case.bundle.task:
+    if item.task != case.bundle.task or item.session not in sessions:
         raise AuditError("it is of another task or session", place=place)
-
-
-def _check_session(case: Case, found: Sequence[SignedTranscript], providers: set[str], silent: set[str]) -> int:
-    """Compare the transcripts of one session; return its frames. providers: those that stayed to its end."""
-    parties = {case.bundle.plan.operator, case.bundle.plan.gate, *providers}
-    named = [item.transcript.party for item in found]
-    if absent := sorted(parties - set(named)):
-        raise AuditError(f"the transcript of {absent[0]} is missing", place="transcripts", kind="incomplete")
-    if sorted(parties) != named:
-        raise AuditError("the transcripts are not one for each party, in the order of their names", place="transcripts")
-    return _match(found, parties, silent)
 
 
 def product(case: Case) -> str:

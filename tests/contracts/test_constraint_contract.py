@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.policy_cases import Question, question
 
+from sandbox.model.fit import KINDS, FitSpec, ModelRules
 from sandbox.model.plan import Plan
 from sandbox.model.policy import Policy
 from sandbox.model.privacy import NoiseRules
@@ -22,6 +23,9 @@ from sandbox.policy.constraints import CONSTRAINTS
 NUMBERS = st.sampled_from(["0.1", "1", "64"])
 NOISE = st.builds(NoiseRules, epsilon=NUMBERS, epsilon_total=NUMBERS, delta=st.sampled_from(["0.01", "0.000001"]))
 st.register_type_strategy(NoiseRules, NOISE)
+SMALL = st.integers(3, 1000)
+st.register_type_strategy(ModelRules, st.builds(ModelRules, min_rows=SMALL, min_parties=SMALL, min_degrees_of_freedom=SMALL))
+st.register_type_strategy(FitSpec, st.builds(FitSpec, estimator=st.sampled_from([kind() for kind in KINDS.values()])))
 
 EACH = pytest.mark.parametrize("constraint", CONSTRAINTS, ids=lambda constraint: constraint.name)
 

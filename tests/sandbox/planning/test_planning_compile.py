@@ -266,8 +266,9 @@ def test_profiles() -> None:
     assert (open_release.min_keys, open_release.min_list, open_release.version) == (20, 100, 1)
     assert (controlled.dominance_1, controlled.dominance_2, controlled.p_percent) == (50, 67, 10)
     noised = ["statistics-noised", "statistics-noised-shares", "statistics-noised-laplace"]
-    assert [profile.name for profile in profiles()] == ["statistics-controlled", "statistics-open", *noised]
+    assert [profile.name for profile in profiles()] == ["statistics-controlled", "statistics-open", *noised, "model-controlled"]
     assert [rules_for(name).noise.where for name in noised] == ["gate", "shares", "gate"]  # type: ignore[union-attr]
-    assert {rules_for(name).dominance_1 for name in noised} == {None}
+    assert {rules_for(name).dominance_1 for name in (*noised, "model-controlled")} == {None}
+    assert [profile.name for profile in profiles() if profile.rules.model is not None] == ["model-controlled"]
     with pytest.raises(UsageError, match="statistics-controlled, statistics-open"):
         rules_for("statistics")
