@@ -213,4 +213,4 @@ def _cost(plan: Plan) -> tuple[Cost, ...]:
     return (Cost(provider="each part", what=what, bytes=size, per="session"),)
 
 
-METHOD = Method(disclosure=_disclosure, cost=_cost, title=_title, measure=measure_model, fewest=fewest_parts)
+METHOD = Method(disclosure=_disclosure, cost=_cost, title=_title, measure=measure_model, attack=None, fewest=fewest_parts)
