@@ -188,7 +188,7 @@ def gate_checks(card: ProductCard, subject: str) -> Iterator[Measurement]:
 
 
 def over_the_history(card: ProductCard, subject: str) -> Iterator[AttackResult]:
-    """Yield the gate's attacks with every earlier release: how many numbers would have told of too few people, and are withheld."""
+    """Yield the attacks with every earlier release: how many numbers would have told of too few people, and are withheld."""
     for finding in card.findings:
         if finding.check in OVER_THE_HISTORY:
             withheld = sum(item.reason == OVER_THE_HISTORY[finding.check] for item in card.withheld)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from sandbox.gate.cells import Cell, CellTable, Labels, Moments, Place, ProviderNote
 from sandbox.gate.checks import difference
 from sandbox.gate.labels import from_literal, order_key
+from sandbox.gate.model import model_record
 from sandbox.gate.record import record_of
 from sandbox.model.expression import AggregateRef
 from sandbox.model.plan import Plan
 from sandbox.model.product import ProductCard, ReleaseRecord
+from sandbox.tasks.fitting import overlap_of
 from sandbox.tasks.shown import Shown, of_what, shown_rows
 
 if TYPE_CHECKING:
@@ -50,6 +52,10 @@ def differences(product: Published, others: Sequence[Published]) -> tuple[tuple[
 def _record(product: Published) -> ReleaseRecord | None:
     """What the history would keep of a product, as far as it is published; None for noise, or groups that are not shown."""
     plan, card = product.plan, product.card
+    if plan.fit is not None:
+        parts, rounds = tuple(source.asset for source in card.sources), () if card.model is None else card.model.rounds
+        rows_behind = (rounds[-1].rows if rounds else None) or 0
+        return model_record(plan, rows=rows_behind, parts=parts, overlap=overlap_of(plan, len(parts)))
     rows = shown_rows(plan, product.table)
     if plan.rules.noise is not None or not all(row.is_labelled for row in rows):
         return None
