@@ -91,7 +91,7 @@ def _child(pair: PairCounts, aggregates: Aggregates, above: IntArray, rng: Rng) 
 def _values(item: ColumnCounts, kind: pa.DataType, group: IntArray | None, count: int, rng: Rng) -> pa.Array:
     rows = np.array([*(atom.rows for atom in item.atoms), item.missing], dtype=np.float64)
     if not rows.any():
-        rows[:] = 1  # nothing may be told of this column
+        rows[:-1] = 1  # nothing may be told of this column: any declared value, and none missing
     if group is None:
         atom = choose(rng, rows, count)
     else:

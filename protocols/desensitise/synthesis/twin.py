@@ -100,9 +100,8 @@ def synthesise(
         raise ParameterError(
             f"{', '.join(map(repr, strange))}: a sensitive column has declared values to infer; there are {modelled}"
         )
-    base = aggregates.protection.base
-    count = -(-real.num_rows // base) * base if rows is None else rows
-    made = sample_twin(aggregates, count, seed=seed)
+    # Twice what the aggregates say of one half, never the table's own number, which they hide.
+    made = sample_twin(aggregates, 2 * aggregates.rows if rows is None else rows, seed=seed)
     ours = _one_each(real.take(pa.array(inside)), names, rng)
     theirs = _one_each(real.take(pa.array(outside)), names, rng)
     release, members, control = (_frame(each, aggregates, modelled) for each in (made, ours, theirs))
