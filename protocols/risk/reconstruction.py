@@ -160,11 +160,9 @@ class _System:
     """The constraints as a sparse matrix, for scipy's HiGHS."""
 
     def __init__(self, history: History, seconds: float) -> None:
-        try:
-            from scipy.optimize import Bounds, LinearConstraint
-            from scipy.sparse import csr_array
-        except ImportError:
-            raise ParameterError('reconstruction needs scipy: pip install "public-data-sandbox[risk]"') from None
+        from scipy.optimize import Bounds, LinearConstraint
+        from scipy.sparse import csr_array
+
         self._cells, self._seconds = history.cells, seconds
         upper = np.broadcast_to(np.asarray(history.upper, dtype=np.float64), (history.cells,))
         self._bounds = Bounds(np.zeros(history.cells), upper)

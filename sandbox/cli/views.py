@@ -18,6 +18,7 @@ REASONS = {
     "DOMINANCE": "one or two contributors make up too much of it",
     "SECONDARY": "another withheld number could be worked out from it",
     "DIFFERENCE": "it differs from an earlier release by too few people",
+    "RECONSTRUCTION": "with earlier releases it, or why it is missing, would bound a small count too closely",
     "RARE_GROUP": "removed before blinding, since too few people share its pattern at a provider",
     "NO_VALUES": "no row has a value here: SQL's NULL, not withheld",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from sandbox.model.decision import Finding, Reason, Verdict
@@ -17,6 +18,7 @@ class Tally:
     failed: int = 0
     unproved: int = 0
     remark: str = ""
+    merged: bool = False
 
     def add(self, verdict: Verdict, count: int = 1) -> None:
         """Count answers."""
@@ -25,7 +27,10 @@ class Tally:
         self.unproved += count if verdict == "inconclusive" else 0
 
     def finding(self, check: str) -> Finding:
-        """Return the finding; inconclusive withholds as failing does."""
+        """Return the finding; inconclusive withholds as failing does. A merged one does not tell what failed."""
+        if self.merged:
+            message = f"{self.unit}: how many were withheld is stated with other reasons, as RECONSTRUCTION"
+            return Finding(check=check, verdict="inconclusive", subject="product", message=message, reason="RECONSTRUCTION")
         judged = self.passed + self.failed + self.unproved
         parts = [f"{self.unit}: {judged} judged, {self.failed + self.unproved} withheld"]
         if self.unproved:
@@ -55,11 +60,17 @@ class Tallies:
             "rare_group": Tally("groups removed before the join", "RARE_GROUP"),
             "secondary": Tally("aggregates", "SECONDARY"),
             "difference": Tally("aggregates", "DIFFERENCE"),
+            "reconstruction": Tally("aggregates", "RECONSTRUCTION"),
         }
     )
 
     def __getitem__(self, check: str) -> Tally:
         return self.by_check[check]
+
+    def merge(self, into: str, apart: Collection[str]) -> None:
+        """Let one check state what it and all others but those `apart` withheld."""
+        for check, tally in self.by_check.items():
+            tally.merged = check != into and check not in apart
 
     def findings(self) -> tuple[Finding, ...]:
         """Return one finding per check, passing ones included."""

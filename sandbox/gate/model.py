@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from sandbox.gate.checks import difference
+from sandbox.gate.checks import difference, reconstruction
+from sandbox.gate.history.comparison import compare
 from sandbox.gate.record import inputs_of
 from sandbox.model.decision import Finding, Verdict
 from sandbox.model.plan import Aggregate, Plan
@@ -39,13 +40,25 @@ def model_record(plan: Plan, *, rows: int, parts: tuple[str, ...], overlap: int)
 
 
 def judge_model(plan: Plan, record: ReleaseRecord, history: Sequence[ReleaseRecord]) -> Finding:
-    """Return the finding of `difference`: with all earlier releases, the model tells of enough people and of enough parts."""
-    exact = [earlier for earlier in history if earlier.cells]
-    answer = difference.check(record, exact, rules=plan.rules)
+    """Return the finding of `difference`, or of `reconstruction` where that one refuses.
+
+    With all earlier releases, the model tells of enough people and of enough parts, and bounds no small count too closely.
+    """
+    comparison = compare(record, [earlier for earlier in history if earlier.cells], rules=plan.rules)
+    answer = difference.check(comparison)
     if not answer.refused:
+        bounded = reconstruction.check(comparison)
+        if bounded.refused:
+            return _bounds(bounded)
         return Finding(check=difference.NAME, verdict="pass", subject="model", message=answer.remark)
     verdict: Verdict = "fail" if "fail" in answer.refused.values() else "inconclusive"
     message = (
         f"beside earlier releases the model would tell of too few people or parts, or that cannot be excluded ({answer.remark})"
     )
     return Finding(check=difference.NAME, verdict=verdict, subject="model", message=message, reason="DIFFERENCE")
+
+
+def _bounds(answer: reconstruction.Answer) -> Finding:
+    verdict: Verdict = "fail" if "fail" in answer.refused.values() else "inconclusive"
+    message = f"the model's count of rows would bound a small count too closely, or that cannot be excluded ({answer.remark})"
+    return Finding(check=reconstruction.NAME, verdict=verdict, subject="model", message=message, reason=reconstruction.REASON)

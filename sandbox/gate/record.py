@@ -1,4 +1,4 @@
-"""The history's record of a release: populations of what was released, and the labels of what was not."""
+"""The history's record of a release: populations of what was released; labels and reasons of what was not."""
 
 from __future__ import annotations
 
@@ -8,28 +8,55 @@ import msgspec
 
 from sandbox.gate.cells import Cell, CellTable, Labels, population
 from sandbox.gate.labels import order_key, to_literal
+from sandbox.model.decision import Reason
 from sandbox.model.plan import Plan
-from sandbox.model.product import RecordedCell, RecordedInput, RecordedParts, ReleasedCount, ReleaseRecord
+from sandbox.model.product import (
+    RecordedCell,
+    RecordedInput,
+    RecordedParts,
+    ReleasedCount,
+    ReleaseRecord,
+    Suppression,
+    WithheldCount,
+)
+
+MERGED: Reason = "RECONSTRUCTION"
+RARE: Reason = "RARE_GROUP"
 
 
 def record_of(
-    plan: Plan, table: CellTable, cells: Sequence[Cell], rare: Sequence[Labels], withheld: Mapping[Labels, Collection[int]]
+    plan: Plan,
+    table: CellTable,
+    cells: Sequence[Cell],
+    rare: Sequence[Labels],
+    *,
+    withheld: Mapping[Labels, Mapping[int, Reason]],
+    small: Collection[Labels],
 ) -> ReleaseRecord:
     """Return the record of `cells`, each without the aggregates that `withheld` names; other groups appear by labels only.
 
-    Cells that HAVING or LIMIT drops are recorded as released: a conservative choice, since their absence tells something too.
+    small: the cells that have fewer keys than the rules ask for. Cells that HAVING or LIMIT drops are recorded as released: a
+    conservative choice, since their absence tells something too.
     """
     trimmed = {note.input for note in table.notes if note.keys_removed or note.rows_removed}
     seen = [
         RecordedCell(labels=tuple(map(to_literal, cell.labels)), counts=_counts(plan, cell, withheld.get(cell.labels, ())))
         for cell in cells
     ]
-    unseen = [
-        RecordedCell(labels=tuple(map(to_literal, labels)), counts=())
-        for labels in sorted((*table.below, *rare), key=order_key)
-    ]
+    below: Reason = "BELOW_K"
+    hidden = dict.fromkeys(table.below, below) | dict.fromkeys(rare, RARE)
+    others = sorted(hidden, key=order_key)
+    unseen = [RecordedCell(labels=tuple(map(to_literal, labels)), counts=()) for labels in others]
+    suppression = Suppression(
+        rules=plan.rules,
+        whole=(*(below if cell.labels in small else None for cell in cells), *(hidden[labels] for labels in others)),
+        withheld=(
+            *(() if cell.labels in small else _marks(withheld.get(cell.labels, {})) for cell in cells),
+            *(() for _ in others),
+        ),
+    )
     return ReleaseRecord(
-        version=1,
+        version=2,
         plan_digest=plan.digest(),
         key_domain=plan.key_domain.name,
         inputs=inputs_of(plan, trimmed),
@@ -37,6 +64,7 @@ def record_of(
         aggregates=plan.aggregates,
         cells=(*seen, *unseen),
         parts=_parts(plan, table),
+        suppression=suppression,
     )
 
 
@@ -66,16 +94,39 @@ def _parts(plan: Plan, table: CellTable) -> RecordedParts | None:
     return RecordedParts(assets=table.parts, min_parties=plan.federation.min_parties, overlap=table.overlap)
 
 
-def without(record: ReleaseRecord, refused: Collection[tuple[int, int]]) -> ReleaseRecord:
-    """Return the record without the refused (cell position, aggregate) pairs."""
-    gone = frozenset(refused)
-    cells = tuple(
-        RecordedCell(
-            labels=cell.labels, counts=tuple(count for count in cell.counts if (position, count.aggregate) not in gone)
-        )
-        for position, cell in enumerate(record.cells)
-    )
-    return msgspec.structs.replace(record, cells=cells)
+def without(record: ReleaseRecord, refused: Collection[tuple[int, int]], reason: Reason) -> ReleaseRecord:
+    """Return the record without the refused (cell position, aggregate) pairs, which are withheld for a reason."""
+    gone: dict[int, dict[int, Reason]] = {}
+    for position, aggregate in refused:
+        gone.setdefault(position, {})[aggregate] = reason
+    cells = list(record.cells)
+    for position, aggregates in gone.items():
+        counts = tuple(count for count in cells[position].counts if count.aggregate not in aggregates)
+        cells[position] = RecordedCell(labels=cells[position].labels, counts=counts)
+    known = record.suppression
+    if isinstance(known, Suppression):
+        withheld = tuple((*marks, *_marks(gone.get(position, {}))) for position, marks in enumerate(known.withheld))
+        known = msgspec.structs.replace(known, withheld=withheld)
+    return msgspec.structs.replace(record, cells=tuple(cells), suppression=known)
+
+
+def merged(record: ReleaseRecord) -> ReleaseRecord:
+    """Return the record as it is when one reason stands for all others but RARE_GROUP."""
+    known = record.suppression
+    if not isinstance(known, Suppression):
+        return record
+    whole: tuple[Reason | None, ...] = tuple(MERGED if reason == "BELOW_K" else reason for reason in known.whole)
+    withheld = tuple(_marks({mark.aggregate: MERGED for mark in marks}) for marks in known.withheld)
+    return msgspec.structs.replace(record, suppression=msgspec.structs.replace(known, whole=whole, withheld=withheld))
+
+
+def without_cells(record: ReleaseRecord) -> ReleaseRecord:
+    """Return the record of a release that nothing exact can be told from."""
+    return msgspec.structs.replace(record, cells=(), suppression=msgspec.UNSET)
+
+
+def _marks(reasons: Mapping[int, Reason]) -> tuple[WithheldCount, ...]:
+    return tuple(WithheldCount(aggregate=aggregate, reason=reason) for aggregate, reason in reasons.items())
 
 
 def _counts(plan: Plan, cell: Cell, withheld: Collection[int]) -> tuple[ReleasedCount, ...]:

@@ -6,16 +6,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from sandbox.gate import table as tables
 from sandbox.gate.cells import Cell, CellTable, Labels, empty_cell, pair_of, validate
-from sandbox.gate.checks import difference, dominance, fit, minimum_contributors, minimum_keys, rare_group, secondary
+from sandbox.gate.checks import (
+    difference,
+    dominance,
+    fit,
+    minimum_contributors,
+    minimum_keys,
+    rare_group,
+    reconstruction,
+    secondary,
+)
 from sandbox.gate.checks.outcome import Subject
 from sandbox.gate.exact import Value, aggregate_value, measure_of
 from sandbox.gate.findings import Tallies
+from sandbox.gate.history.comparison import compare
 from sandbox.gate.labels import order_key, to_literal
-from sandbox.gate.record import record_of, without
+from sandbox.gate.record import merged, record_of, without, without_cells
 from sandbox.gate.table import JudgedCell, OutputColumn
 from sandbox.model.decision import Finding, Reason
 from sandbox.model.expression import AggregateRef
@@ -62,18 +70,43 @@ def release(plan: Plan, table: CellTable, history: Sequence[ReleaseRecord] = ())
     rare = rare_group.check(plan, table)
     tallies["rare_group"].add("fail", len(rare))
     tallies["minimum_keys"].add("fail", len(table.below))
-    record = record_of(plan, table, cells, rare, reasons)
-    answer = difference.check(record, _exact(plan, history), rules=plan.rules)
-    for (position, aggregate), verdict in answer.refused.items():
-        reasons[cells[position].labels][aggregate] = "DIFFERENCE"
-        tallies["difference"].add(verdict)
-    tallies["difference"].add("pass", sum(len(cell.counts) for cell in record.cells) - len(answer.refused))
-    tallies["difference"].remark = answer.remark if plan.rules.noise is None else "noise and its budget stand in its place"
+    small = [cell.labels for cell in cells if minimum_keys.check(_of_keys(plan, cell, table.overlap)).reason is not None]
+    record = record_of(plan, table, cells, rare, withheld=reasons, small=small)
+    comparison = compare(record, _exact(plan, history), rules=plan.rules)
+    apart = difference.check(comparison)
+    bounded = reconstruction.check(comparison.less(apart.refused, difference.REASON))
+    record = without(without(record, apart.refused, difference.REASON), bounded.refused, reconstruction.REASON)
+    for answer, reason in ((apart, difference.REASON), (bounded, reconstruction.REASON)):
+        for position, aggregate in answer.refused:
+            reasons[cells[position].labels][aggregate] = reason
+    _tally(tallies, plan, record, apart, bounded)
+    if bounded.merge:
+        record = merged(record)
+        reasons = {labels: dict.fromkeys(found, reconstruction.REASON) for labels, found in reasons.items()}
+        tallies.merge("reconstruction", apart=("rare_group",))
     judged = [_judged(plan, cell, reasons[cell.labels]) for cell in cells]
-    judged += [_unseen(plan, labels, "BELOW_K") for labels in table.below]
+    judged += [_unseen(plan, labels, reconstruction.REASON if bounded.merge else "BELOW_K") for labels in table.below]
     judged += [_unseen(plan, labels, "RARE_GROUP") for labels in rare]
-    kept = without(record, answer.refused) if plan.rules.noise is None else msgspec.structs.replace(record, cells=())
-    return _assemble(plan, judged, tallies.findings(), kept)
+    return _assemble(plan, judged, tallies.findings(), record if plan.rules.noise is None else without_cells(record))
+
+
+def _tally(
+    tallies: Tallies, plan: Plan, record: ReleaseRecord, apart: difference.Answer, bounded: reconstruction.Answer
+) -> None:
+    """Count what the checks against history found; where reasons are merged, all that is withheld is the last one's."""
+    released = sum(len(cell.counts) for cell in record.cells)
+    for name, answer, passed in (
+        (difference.NAME, apart, released + len(bounded.refused)),
+        (reconstruction.NAME, bounded, released),
+    ):
+        for verdict in answer.refused.values():
+            tallies[name].add(verdict)
+        tallies[name].add("pass", passed)
+        tallies[name].remark = answer.remark if plan.rules.noise is None else "noise and its budget stand in its place"
+    if bounded.merge:
+        missing = len(plan.aggregates) * len(record.cells) - released - len(bounded.refused)
+        undecided = "inconclusive" in bounded.refused.values()
+        tallies[reconstruction.NAME].add("inconclusive" if undecided else "fail", missing)
 
 
 def _exact(plan: Plan, history: Sequence[ReleaseRecord]) -> Sequence[ReleaseRecord]:
@@ -91,7 +124,7 @@ def _in_order(plan: Plan, table: CellTable) -> tuple[Cell, ...]:
 def _judge(plan: Plan, cell: Cell, overlap: int, tallies: Tallies) -> _Reasons:
     """Run the checks that need this cell only; return the reason of each aggregate that is withheld."""
     subjects = [_subject(plan, cell, overlap, aggregate) for aggregate in plan.aggregates]
-    whole = minimum_keys.check(_subject(plan, cell, overlap, Aggregate(function="count_keys")))
+    whole = minimum_keys.check(_of_keys(plan, cell, overlap))
     tallies[minimum_keys.NAME].add(whole.verdict)
     if whole.reason is not None:
         return dict.fromkeys(range(len(subjects)), whole.reason)
@@ -109,6 +142,10 @@ def _judge(plan: Plan, cell: Cell, overlap: int, tallies: Tallies) -> _Reasons:
     tallies[secondary.NAME].add("fail", len(second))
     tallies[secondary.NAME].add("pass", len(standing) - len(second))
     return reasons | dict.fromkeys(second, "SECONDARY")
+
+
+def _of_keys(plan: Plan, cell: Cell, overlap: int) -> Subject:
+    return _subject(plan, cell, overlap, Aggregate(function="count_keys"))
 
 
 def _subject(plan: Plan, cell: Cell, overlap: int, aggregate: Aggregate) -> Subject:

@@ -7,7 +7,7 @@ from typing import Literal as OneOf
 from sandbox.model.canonical import Document
 
 Verdict = OneOf["pass", "fail", "inconclusive"]
-Reason = OneOf["BELOW_K", "DOMINANCE", "SECONDARY", "DIFFERENCE", "RARE_GROUP", "NO_VALUES"]
+Reason = OneOf["BELOW_K", "DOMINANCE", "SECONDARY", "DIFFERENCE", "RECONSTRUCTION", "RARE_GROUP", "NO_VALUES"]
 
 
 class Finding(Document, frozen=True, kw_only=True):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal as OneOf
 
+from msgspec import UNSET, UnsetType
+
 from sandbox.model.canonical import Document
 from sandbox.model.decision import Finding, Reason
 from sandbox.model.expression import Literal
@@ -143,14 +145,34 @@ class RecordedParts(Document, frozen=True, kw_only=True):
     overlap: int
 
 
+class WithheldCount(Document, frozen=True, kw_only=True):
+    """An aggregate of a recorded cell that was withheld, with the reason that was published."""
+
+    aggregate: int
+    reason: Reason
+
+
+class Suppression(Document, frozen=True, kw_only=True):
+    """Why numbers of a release were withheld, as everyone saw it. rules: what judged it.
+
+    whole: for each recorded cell, the reason why all of it was, before any of its numbers was looked at. withheld: for each
+    recorded cell, the numbers that were withheld one by one.
+    """
+
+    rules: GateRules
+    whole: tuple[Reason | None, ...]
+    withheld: tuple[tuple[WithheldCount, ...], ...]
+
+
 class ReleaseRecord(Document, frozen=True, kw_only=True):
     """What the gate's history keeps of a release: populations, not amounts. Private to the gate.
 
-    Counts are those of released aggregates only; a withheld cell is known by its labels. A release of a federated table has one
-    input, the table as a whole, and its parts.
+    Counts are those of released aggregates only; a withheld cell is known by its labels and its reason. A release of a
+    federated table has one input, the table as a whole, and its parts. Version 1 has no suppression: nothing but the labels is
+    known of what it withheld.
     """
 
-    version: OneOf[1]
+    version: OneOf[1, 2]
     plan_digest: str
     key_domain: str
     inputs: tuple[RecordedInput, ...]
@@ -158,3 +180,4 @@ class ReleaseRecord(Document, frozen=True, kw_only=True):
     aggregates: tuple[Aggregate, ...]
     cells: tuple[RecordedCell, ...]
     parts: RecordedParts | None = None
+    suppression: Suppression | UnsetType = UNSET

@@ -21,7 +21,7 @@ from sandbox.tasks.shown import Shown, number_columns, shown_rows
 if TYPE_CHECKING:
     import pyarrow as pa
 
-OVER_THE_HISTORY: Mapping[str, Reason] = {"difference": "DIFFERENCE"}
+OVER_THE_HISTORY: Mapping[str, Reason] = {"difference": "DIFFERENCE", "reconstruction": "RECONSTRUCTION"}
 """Checks that compare with every earlier release, and the reason that they give. An auditor who has them runs them again."""
 COUNTS = ("count_rows", "count", "count_keys")
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from sandbox.gate.cells import Cell, CellTable, Labels, Moments, Place, ProviderNote
 from sandbox.gate.checks import difference
+from sandbox.gate.history.comparison import compare
 from sandbox.gate.labels import from_literal, order_key
 from sandbox.gate.model import model_record
-from sandbox.gate.record import record_of
+from sandbox.gate.record import MERGED, record_of
+from sandbox.model.decision import Reason
 from sandbox.model.expression import AggregateRef
 from sandbox.model.plan import Plan
 from sandbox.model.product import ProductCard, ReleaseRecord
@@ -39,7 +41,7 @@ def differences(product: Published, others: Sequence[Published]) -> tuple[tuple[
     record, past = _record(product), [found for other in others if (found := _record(other)) is not None]
     if record is None:
         return None
-    answer = difference.check(record, past, rules=product.plan.rules)
+    answer = difference.check(compare(record, past, rules=product.plan.rules))
     if "inconclusive" in answer.refused.values():
         return None
     names = {item.source.index: item.name for item in product.plan.select if isinstance(item.source, AggregateRef)}
@@ -71,7 +73,7 @@ def _record(product: Published) -> ReleaseRecord | None:
     table = CellTable(cells=tuple(cells.values()), below=tuple(unseen), notes=notes, parts=parts, overlap=overlap)
     hidden = {row.labels: _unknown(plan, row) for row in rows if row.numbers}
     ordered = sorted(cells.values(), key=lambda cell: order_key(cell.labels))
-    return record_of(plan, table, ordered, (), hidden)
+    return record_of(plan, table, ordered, (), withheld=hidden, small=())
 
 
 def _cell(plan: Plan, row: Shown) -> Cell:
@@ -86,13 +88,16 @@ def _cell(plan: Plan, row: Shown) -> Cell:
     return Cell(labels=row.labels, keys=people, rows=rows, moments=moments)
 
 
-def _unknown(plan: Plan, row: Shown) -> frozenset[int]:
-    """The aggregates of which an outsider knows no count: withheld ones, and those of x where COUNT(x) is not shown."""
-    found = set()
+def _unknown(plan: Plan, row: Shown) -> dict[int, Reason]:
+    """The aggregates of which an outsider knows no count: withheld ones, and those of x where COUNT(x) is not shown.
+
+    Under the reason that says nothing of sizes: differences do not look at reasons.
+    """
+    found: dict[int, Reason] = {}
     for index, aggregate in enumerate(plan.aggregates):
         of = of_what(aggregate)
         shown = row.number(aggregate.function, of) is not None
         counted = of is None or row.number("count", of) is not None
         if not (shown and counted):
-            found.add(index)
-    return frozenset(found)
+            found[index] = MERGED
+    return found

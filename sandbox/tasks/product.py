@@ -21,12 +21,21 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-MARKS = {"BELOW_K": "·k", "DOMINANCE": "·d", "SECONDARY": "·s", "DIFFERENCE": "·h", "RARE_GROUP": "·r", "NO_VALUES": "null"}
+MARKS = {
+    "BELOW_K": "·k",
+    "DOMINANCE": "·d",
+    "SECONDARY": "·s",
+    "DIFFERENCE": "·h",
+    "RECONSTRUCTION": "·b",
+    "RARE_GROUP": "·r",
+    "NO_VALUES": "null",
+}
 LEGEND = {
     "BELOW_K": "fewer people than the rules ask for are behind it",
     "DOMINANCE": "one or two contributors make up too much of it",
     "SECONDARY": "beside another released number it would tell of too few people",
     "DIFFERENCE": "with earlier releases it would single out too few people, or that could not be ruled out",
+    "RECONSTRUCTION": "with earlier releases it, or the reason for it, would bound a small count too closely",
     "RARE_GROUP": "its provider removed the group before the join, since too few people have it",
     "NO_VALUES": "there is no value to aggregate; this is SQL's NULL, nothing is withheld",
 }

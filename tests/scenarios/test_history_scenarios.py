@@ -114,3 +114,23 @@ def test_a_third_question_is_judged_against_the_two_before_it(network: Embedded)
     assert reasons(network, f"SELECT COUNT(*) AS n {FROM} WHERE p.age < 50") == set()
     assert reasons(network, f"SELECT COUNT(*) AS n {FROM} WHERE p.age >= 50 AND p.age < 80") == set()
     assert reasons(network, f"SELECT COUNT(*) AS n {FROM}") == {"DIFFERENCE"}
+
+
+def test_a_total_that_would_bound_two_withheld_groups_is_refused_at_last(scratch: Path, in_process: None) -> None:
+    """Two groups of 9 are withheld, each as fewer than 10; their total of 18, harmless by itself, would tell both."""
+    sizes = {(0, "north"): 9, (0, "south"): 9, (1, "north"): 40, (1, "south"): 50}
+    kinds = [kind for kind, size in sizes.items() for _ in range(size)]
+    data = pd.DataFrame({"id": range(len(kinds)), "sex": [sex for sex, _ in kinds], "age": 40})
+    values = agencies.measurements(len(kinds)).assign(area=[area for _, area in kinds])
+    people = agencies.people_table(data, codes={"sex": [0, 1]})
+    measured = sandbox.table(
+        values, key="id", key_domain="person", unique=True, bounds={"value": (0, 1000)}, codes={"area": ["north", "south"]}
+    )
+    split = f"SELECT p.sex, t.area, COUNT(*) AS n {FROM} GROUP BY p.sex, t.area"
+    total = f"SELECT p.sex, COUNT(*) AS n {FROM} GROUP BY p.sex"
+    with agencies.make(scratch / "w", {"registry": {"people": people}, "lab": {"tests": measured}}) as network:
+        assert reasons(network, split) == {"BELOW_K"}
+        product = agencies.answer(network, total)
+        assert [cell.reason for cell in product.withheld] == ["RECONSTRUCTION"]
+        assert product.rows() == [[0, None], [1, 90]]
+        agencies.require_sound(network, scratch)

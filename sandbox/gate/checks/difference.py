@@ -14,16 +14,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sandbox.gate.history.comparable import earlier
+from sandbox.gate.history.comparison import Comparison
 from sandbox.gate.history.domains import BeyondModel
 from sandbox.gate.history.judge import Judge
 from sandbox.gate.history.nearby import nearby
-from sandbox.gate.history.parts import compared, same_kind, tells_of_few_parts
-from sandbox.model.decision import Verdict
-from sandbox.model.plan import GateRules
+from sandbox.gate.history.parts import tells_of_few_parts
+from sandbox.model.decision import Reason, Verdict
 from sandbox.model.product import ReleasedCount, ReleaseRecord
 
 NAME = "difference"
+REASON: Reason = "DIFFERENCE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,29 +34,21 @@ class Answer:
     remark: str = ""
 
 
-def check(candidate: ReleaseRecord, history: Sequence[ReleaseRecord], *, rules: GateRules) -> Answer:
+def check(comparison: Comparison) -> Answer:
     """Judge every aggregate that still stands against all comparable earlier releases."""
-    k, whole = rules.min_difference, None
-    alike = same_kind(candidate, history)
-    if candidate.parts is not None:
-        # Keys over parts that may share people stand for as many fewer people.
-        whole = compared((*alike, candidate))
-        k *= whole.overlap
-        alike, candidate = whole.records[:-1], whole.records[-1]
-    past = earlier(candidate, alike, k=k)
+    past, candidate, whole = comparison.past, comparison.candidate, comparison.whole
     if not past:
         return Answer(remark="no comparable earlier release")
     remark = f"{len(past)} comparable earlier releases"
     standing = [(position, count) for position, cell in enumerate(candidate.cells) for count in cell.counts]
     if _repeats(candidate, past):
         return Answer(remark=f"{remark}; all of it was released before")
-    records = (*past, candidate)
     try:
         if whole is not None and tells_of_few_parts(whole):
             few = f"{remark}, over other parts: a difference would be that of fewer than {whole.min_parties} of them"
             return Answer(refused=_all(standing, "fail"), remark=few)
-        judge = Judge(records, k=k)
-        close = nearby(records, k=k)
+        judge = Judge(comparison.records, comparison.atoms(), k=comparison.k)
+        close = nearby(comparison.records, k=comparison.k)
     except BeyondModel as limit:
         remark = f"{remark}; the difference to them cannot be decided: {limit}"
         return Answer(refused=_all(standing, "inconclusive"), remark=remark)

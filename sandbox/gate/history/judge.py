@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sandbox.gate.algebra import tells_count
-from sandbox.gate.history.atoms import Atom, atoms_of
+from sandbox.gate.history.atoms import Atom
 from sandbox.gate.history.indicators import Budget
 from sandbox.gate.history.space import Released, RowSpace, State
 from sandbox.model.decision import Verdict
@@ -21,15 +21,15 @@ class Judge:
 
     A COUNT adds its population to the counts. SUM, AVG, VAR and STDDEV of x add the rows that have a value to the amounts of x;
     together with what was released of the same rows before they may tell COUNT(x) as well. A function of two columns adds the
-    rows in which both have a value to the amounts of each and of both together. Raises BeyondModel.
+    rows in which both have a value to the amounts of each and of both together.
     """
 
-    def __init__(self, records: Sequence[ReleaseRecord], *, k: int) -> None:
+    def __init__(self, records: Sequence[ReleaseRecord], atoms: Sequence[Atom], *, k: int) -> None:
         self._records = records
         self._k = k
         self._budget = Budget()
         self._one_row_per_key = all(recorded.input.unique for record in records for recorded in record.inputs)
-        self._columns, self._doubt = columns_of(records, atoms_of(records))
+        self._columns, self._doubt = columns_of(records, atoms)
         self._told: dict[_Told, frozenset[str]] = {}
         self._counts = self._space(frozenset())
         self._amounts: dict[Measures, RowSpace] = {}
@@ -130,13 +130,28 @@ def measures_of_aggregate(record: ReleaseRecord, aggregate: int) -> Measures:
 def columns_of(
     records: Sequence[ReleaseRecord], atoms: Sequence[Atom]
 ) -> tuple[dict[Population, frozenset[int]], dict[int, int]]:
-    """Return each population's columns, and each column's doubt: atoms that no population tells apart are one column."""
+    """Return each released population's columns, and each column's doubt: atoms that none of them tells apart are one."""
     asked: dict[tuple[int, int], set[Measures]] = {}
     for number, record in enumerate(records):
         for position, cell in enumerate(record.cells):
             asked[number, position] = {measures_of_aggregate(record, count.aggregate) for count in cell.counts}
+    signatures, doubt = partition(atoms, asked)
+    columns: dict[Population, set[int]] = {}
+    for column, populations in enumerate(signatures):
+        for population in populations:
+            columns.setdefault(population, set()).add(column)
+    return {population: frozenset(found) for population, found in columns.items()}, dict(enumerate(doubt))
+
+
+def partition(
+    atoms: Sequence[Atom], asked: Mapping[tuple[int, int], Collection[Measures]]
+) -> tuple[list[frozenset[Population]], list[int]]:
+    """Return the columns, each as the populations that it belongs to, and their doubts.
+
+    asked: for each (release, cell), the populations of it that are told apart: by the columns that must have a value.
+    """
     numbers: dict[frozenset[Population], int] = {}
-    doubt: dict[int, int] = {}
+    doubt: list[int] = []
     for atom in atoms:
         populations = frozenset(
             (number, position, measures)
@@ -146,9 +161,7 @@ def columns_of(
             if atom.present.issuperset(measures)
         )
         column = numbers.setdefault(populations, len(numbers))
-        doubt[column] = min(atom.doubt, doubt.get(column, atom.doubt))
-    columns: dict[Population, set[int]] = {}
-    for populations, column in numbers.items():
-        for population in populations:
-            columns.setdefault(population, set()).add(column)
-    return {population: frozenset(found) for population, found in columns.items()}, doubt
+        if column == len(doubt):
+            doubt.append(atom.doubt)
+        doubt[column] = min(atom.doubt, doubt[column])
+    return list(numbers), doubt

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 
 import pandas as pd
-import pytest
 from support.deterministic import DeterministicRng
 
 from protocols import risk
@@ -31,7 +30,6 @@ def test_identifiers_that_were_only_hashed() -> None:
 
 
 def test_a_table_whose_margins_tell_a_suppressed_cell() -> None:
-    pytest.importorskip("scipy")
     counts = pd.DataFrame([[31, 14, 25], [12, 7, 40]])
     number = {(row, column): row * 3 + column for row in range(2) for column in range(3)}
     history = History(6)
@@ -45,7 +43,6 @@ def test_a_table_whose_margins_tell_a_suppressed_cell() -> None:
 
 def test_two_releases_that_differ_by_one_person() -> None:
     """The same question before and after somebody moved in: the difference is their diagnosis."""
-    pytest.importorskip("scipy")
     # cells: the others with and without the illness, the new one with and without it
     history = History(4, upper=[500, 500, 1, 1])
     history.add([published([0], 41), published([1], 159)])

@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from protocols.errors import ParameterError
 from protocols.risk.reconstruction import Constraint, History, published, rounded, suppressed, weighted, within
 
-pytest.importorskip("scipy")
-
 SEXES, RACES, STATES = ("F", "M"), ("B", "W"), ("S", "M")
 AGES = range(116)
 # Garfinkel, Abowd, Martindale, "Understanding Database Reconstruction Attacks on Public Data", ACM Queue 16(5), 2018: table 1.
