@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from support import families
@@ -23,6 +24,7 @@ from protocols.aggregation.messages import (
     MaskedSum,
     Opening,
     Openings,
+    PublicState,
     Reveal,
     Roster,
     Shares,
@@ -192,6 +194,50 @@ def test_a_cheating_gate_is_refused_by_name() -> None:
         with pytest.raises(PeerError, match=problem) as caught:
             run_with("gate", only(GateAdvertise, with_field(field)))
         assert caught.value.culprit == "gate"
+
+
+STATE = b"weights"
+
+
+def told(cheat: str | None = None, change: Change = lambda to, message: (message,), state: bytes = STATE) -> dict[str, Any]:
+    """A sum whose vectors follow from what the gate tells."""
+    made = {name: lambda content, own=own: own * len(content) for name, own in vectors().items()}
+    roles = families.sum_roles(families.sum_params(PARTIES, state=state), made, state=state)
+    if cheat is not None:
+        roles[cheat] = Altered(roles[cheat], change)
+    return run_local(roles)
+
+
+def test_vectors_follow_from_what_the_gate_tells() -> None:
+    assert told()["gate"].values.tolist() == [sum(range(PARTIES)) * len(STATE)] * 40
+
+
+@pytest.mark.parametrize(
+    ("cheat", "change", "problem"),
+    [
+        ("gate", only(PublicState, with_field("content")), "tells a public state that the parameters do not name"),
+        ("gate", only(PublicState, lambda to, message: None), "did not tell the public state"),
+        ("operator", only(PublicState, with_field("content"), to="p2"), "not the one that the parameters"),
+        ("operator", only(PublicState, lambda to, message: None, to="p2"), "sent the roster before the public state"),
+        ("operator", lambda to, message: (message,) * (1 + isinstance(message, PublicState)), "told a public state twice"),
+    ],
+)
+def test_another_public_state_than_the_agreed_one_is_refused_by_name(cheat: str, change: Change, problem: str) -> None:
+    with pytest.raises(PeerError, match=problem) as caught:
+        told(cheat, change)
+    assert caught.value.culprit == cheat
+
+
+def test_a_public_state_and_the_vectors_that_need_it_belong_together() -> None:
+    params = families.sum_params(PARTIES, state=STATE)
+    with pytest.raises(MisuseError, match="a function of the public state"):
+        families.sum_roles(params, vectors(), state=STATE)
+    with pytest.raises(MisuseError, match="a function of the public state"):
+        families.sum_roles(families.sum_params(PARTIES), {name: lambda content: content for name in vectors()})
+    with pytest.raises(ParameterError, match="not the one that the parameters of this sum name"):
+        aggregation.SumGate("gate", params, families.identity("gate").sign, state=b"other")
+    with pytest.raises(ParameterError, match="state is the SHA-256"):
+        msgspec.structs.replace(params, state="abc")
 
 
 def test_shares_that_do_not_meet_in_the_commitment_are_the_dealers_fault(monkeypatch: pytest.MonkeyPatch) -> None:
