@@ -70,7 +70,8 @@ def federated_scope(question: Question, select: exp.Select, table: FederatedTabl
             hint = "COUNT(*) counts rows; it can be declared disjoint, if nobody has rows in two parts"
             problem = f"different keys cannot be counted over parts of {table.whole.name} that may share people"
             raise question.error(place(question, node), problem, hint)
-    scope = Scope(question)
+    unclassified = (column.name.lower() for part in table.parts for column in part.columns if column.role == "unclassified")
+    scope = Scope(question, unclassified=frozenset(unclassified))
     add_table(scope, select.args["from_"].this, {table.whole.name: table.whole})
     return scope
 

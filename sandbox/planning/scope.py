@@ -43,17 +43,24 @@ class Found:
 
 @dataclass(slots=True)
 class Scope:
-    """Tables in the order of the text, and the key equalities between them."""
+    """Tables in the order of the text, and the key equalities between them.
+
+    unclassified: columns of a federated table's parts that nobody has classified, in lower case.
+    """
 
     question: Question
     tables: list[Table] = field(default_factory=list)
     using: set[str] = field(default_factory=set)
+    unclassified: frozenset[str] = frozenset()
 
     def find(self, node: exp.Expr, *, upto: int | None = None) -> Found:
         """Return the column that a (qualified) name means. Raises QuestionError for none and for several."""
         found = self.lookup(node, upto=upto)
         if found is None:
             name, start = node.name, place(self.question, node)
+            if name.lower() in self.unclassified:
+                hint = "its providers classify it; such columns take no part in any question"
+                raise self.question.error(start, f"{name} is not classified yet", hint)
             raise self.question.error(start, f"no table of this question has a column {name}", self._columns_hint())
         return found
 

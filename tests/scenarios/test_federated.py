@@ -251,6 +251,13 @@ def test_questions_that_are_refused(sql: str, problem: str) -> None:
     assert refused.value.line == 1
 
 
+def test_a_column_that_nobody_has_classified_is_said_to_be_so() -> None:
+    assets = federated.assets_of(3, roles={"member": "unclassified"})
+    with pytest.raises(QuestionError, match="member is not classified yet") as refused:
+        federated.compiled(f"SELECT member, COUNT(*) FROM {NAME} t GROUP BY member", assets, federated.federated(assets))
+    assert refused.value.excerpt[refused.value.column - 1 :] == "member"
+
+
 def test_an_unknown_table_is_answered_with_the_nearest_name() -> None:
     assets = federated.assets_of(3)
     with pytest.raises(QuestionError, match=r"no table census\.peple") as refused:
