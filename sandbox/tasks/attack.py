@@ -18,9 +18,10 @@ from sandbox.model.certificate import AttackResult, Certificate, CertifiedVerdic
 from sandbox.model.evidence import Bundle, payload_digest
 from sandbox.tasks.measured import Measured, software
 from sandbox.tasks.methods import method_of
-from sandbox.tasks.outsider import Published, differences
+from sandbox.tasks.outsider import Published, Together, differences, reconstructions
 from sandbox.tasks.people import People
 from sandbox.tasks.product import html_table
+from sandbox.tasks.shown import are_people
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,7 +216,16 @@ def _attacked(
     findings: list[Finding] = []
     skipped: list[NotRecomputed] = []
     if others:
-        findings.append(_differencing(product, others))
+        few = f"of fewer than {product.plan.rules.min_difference} people"
+        findings.append(_together("differencing", differences(product, others), len(others), few))
+        if product.plan.fit is not None:
+            skipped.append(NotRecomputed(measure="reconstruction", subject="product", why="a model counts no cells"))
+        elif are_people(product.plan):
+            bounds = reconstructions(product, others)
+            findings.append(_together("reconstruction", bounds, len(others), "a small count too closely"))
+        else:
+            why = "keys repeat: a count of rows states none of people, which the gate alone knows"
+            skipped.append(NotRecomputed(measure="reconstruction", subject="product", why=why))
     if people is not None:
         method = method_of(product.plan)
         if method.attack is None:
@@ -226,18 +236,17 @@ def _attacked(
     return risk.together(findings), tuple(skipped)
 
 
-def _differencing(product: Published, others: Sequence[Published]) -> Finding:
+def _together(name: str, found: Together, others: int, told: str) -> Finding:
+    """Return the finding of an attack with other products. told: what the numbers tell that they must not."""
     from protocols.risk import Finding
 
-    found = differences(product, others)
-    least = product.plan.rules.min_difference
-    if found is None:
-        why = "noise, groups that are not shown, or too many combinations"
-        text = f"with {len(others)} other products it cannot be decided: {why}"
-        return Finding(attack="differencing", verdict="INCONCLUSIVE", message=text)
-    text = f"{len(found)} numbers tell, with {len(others)} other products, of fewer than {least} people"
-    named = tuple({"cell": list(labels), "column": column} for labels, column in found)
-    return Finding(attack="differencing", verdict="FAIL" if found else "PASS", message=text, exposed=named)
+    with_them = f"with {found.compared} of {others} other products that speak of the same rows"
+    if found.numbers is None:
+        why = "noise, groups that are not shown, HAVING, LIMIT, too many combinations, or data that changed"
+        return Finding(attack=name, verdict="INCONCLUSIVE", message=f"{with_them}, it cannot be decided: {why}")
+    named = tuple({"cell": list(labels), "column": column} for labels, column in found.numbers)
+    text = f"{len(named)} numbers tell {told}, {with_them}"
+    return Finding(attack=name, verdict="FAIL" if named else "PASS", message=text, exposed=named)
 
 
 def _lineage(main: Bundle, others: Sequence[Bundle]) -> tuple[list[Difference], list[NotRecomputed]]:

@@ -14,7 +14,7 @@ from sandbox.gate.expressions import evaluate
 from sandbox.model.expression import AggregateRef, ColumnRef, ColumnType, GroupRef
 from sandbox.model.plan import Plan
 from sandbox.model.product import ProductCard
-from sandbox.tasks.shown import Shown, shown_rows
+from sandbox.tasks.shown import Shown, are_people, shown_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ def people_in_cells(plan: Plan, table: pa.Table, card: ProductCard, people: Peop
     fitting = sum(1 for at in numbers if fits[at])
     text = f"{fitting} of {len(numbers)} people fit a cell that is shown"
     if counted:
-        of = "people" if all(row.number("count_keys") is not None for row in rows) or _are_people(plan) else "rows"
+        of = "people" if all(row.number("count_keys") is not None for row in rows) or are_people(plan) else "rows"
         text += f", of {min(counted)} {of} at the least; {len(exposed)} fit fewer than {k}"
     found = Finding(
         attack="linkage",
@@ -130,11 +130,6 @@ def _homogeneity(plan: Plan, rows: list[Shown], told: list[list[int]], numbers: 
     verdict = "PASS" if not exposed else "INCONCLUSIVE" if cut else "FAIL"
     note = "; HAVING or LIMIT may have left others out" if exposed and cut else ""
     return Finding(attack="homogeneity", verdict=verdict, message=text + note, exposed=tuple(exposed))  # type: ignore[arg-type]
-
-
-def _are_people(plan: Plan) -> bool:
-    """Whether every joined row is another person's."""
-    return all(entry.unique for entry in plan.inputs)
 
 
 def _size(rows: Sequence[Shown]) -> int | None:

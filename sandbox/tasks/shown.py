@@ -63,6 +63,11 @@ def number_columns(plan: Plan, functions: tuple[str, ...] = ()) -> Iterator[tupl
                 yield item.name, aggregate
 
 
+def are_people(plan: Plan) -> bool:
+    """Return whether every joined row is another person's."""
+    return all(entry.unique for entry in plan.inputs)
+
+
 def shown_rows(plan: Plan, table: pa.Table) -> list[Shown]:
     """Return the rows of a released table, which has the plan's columns."""
     groups = {item.source.index: item.name for item in plan.select if isinstance(item.source, GroupRef)}

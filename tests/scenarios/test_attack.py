@@ -171,7 +171,10 @@ def test_products_together(world: World) -> None:
     assert len(missing) == 2
     together = sandbox.attack(world.women, world.trust, history=[world.sex, world.band])
     assert [item for item in together.not_recomputed if item.measure == "history"] == []
-    assert [(item.attack, item.verdict) for item in together.attacks.items] == [("differencing", "PASS")]
+    assert [(item.attack, item.verdict) for item in together.attacks.items] == [
+        ("differencing", "PASS"),
+        ("reconstruction", "PASS"),
+    ]
     assert together.verdict == "PASS"
     with pytest.raises(UsageError, match="itself"):
         sandbox.attack(world.sex, history=[world.sex])
@@ -181,7 +184,10 @@ def test_a_gate_that_overlooked_the_history(world: World, tmp_path: Path, capsys
     """It released how many women are below 78 after how many there are: the difference is of a few. Alone, all is well."""
     assert sandbox.attack(world.forgetful, world.trust).verdict == "PASS"
     report = sandbox.attack(world.forgetful, world.trust, history=[world.women])
-    assert [(item.attack, item.verdict) for item in report.attacks.items] == [("differencing", "FAIL")]
+    assert [(item.attack, item.verdict) for item in report.attacks.items] == [
+        ("differencing", "FAIL"),
+        ("reconstruction", "FAIL"),
+    ]
     assert [(item.measure, item.certified) for item in report.differences] == [("history", "nothing")]
     out = tmp_path / "exposed.json"
     command = ["audit", "attack", str(world.forgetful), "--history", str(world.women), "--exposed", str(out), "--json"]
