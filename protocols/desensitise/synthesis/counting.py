@@ -284,7 +284,9 @@ def _noisy(counted: Counted, least: int, noise: Noise) -> Aggregates:
     fine = {item.name: noise.counts(counted.of_cells(item).rows, share) for item in modelled}
     # One limit for all counts, above most of the noise: what lies below it is mostly noise.
     told = max(least, math.ceil(3 * noise.scale(min(share, noise.third / max(1, len(modelled) - 1)))))
-    total = round(sum(int(each.sum()) for each in fine.values()) / max(1, len(fine)))
+    # Every column's noisy counts add up to the rows; the fewer they are, the less noise is in their sum.
+    sums = [(int(each.sum()), Fraction(1, len(each))) for each in fine.values()]
+    total = round(sum(rows * weight for rows, weight in sums) / max(Fraction(1, 10**9), sum(weight for _, weight in sums)))
     if total < told:
         raise TooFewRows(f"fewer than {told} rows are left, which the noise hides; take a larger epsilon")
     most = _most_groups(total, told)

@@ -426,6 +426,7 @@ def test_margins_of_real_data_are_kept() -> None:
         assert max(utility.columns.values()) < of_columns
         assert max(utility.pairs.values()) < of_pairs
         assert len(utility.to_frame()) == 15
+        assert abs(found.rows - len(frame)) < 100
 
 
 def test_the_half_that_samples_cannot_reach_the_half_that_reads() -> None:
