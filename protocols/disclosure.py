@@ -21,6 +21,8 @@ Fact = Literal[
     "row_value",
     "session_length",
     "vector_length",
+    "released_rows",
+    "row_tag",
 ]
 Visibility = Literal["by_design", "under_collusion"]
 
@@ -29,7 +31,7 @@ Visibility = Literal["by_design", "under_collusion"]
 class Learned:
     """One fact that one role learns.
 
-    who: a role (`provider`, `operator`, `gate`), or roles joined by ` + ` for a collusion.
+    who: a role (`provider`, `operator`, `gate`, `recipient`), or roles joined by ` + ` for a collusion.
     fact: its kind, which a policy can allow or deny. about: in words, what exactly and how coarse.
     """
 

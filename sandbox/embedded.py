@@ -22,6 +22,7 @@ from sandbox.model.fit import FitQuestion
 from sandbox.model.grant import Revocation, SignedGrant, SignedRevocation
 from sandbox.model.plan import Parameters, Plan
 from sandbox.model.policy import MatchingMode, Policy
+from sandbox.node.asking import AsksForRows
 from sandbox.node.computation import compute
 from sandbox.node.conduct import Conduct, OnFrame
 from sandbox.node.gate import publish, write_evidence
@@ -47,7 +48,7 @@ GRANT_DAYS = 30
 SILENCE_S = 60.0
 
 
-class Embedded:
+class Embedded(AsksForRows):
     """Providers, an operator and a manager with its gate, each a node of its own, in one process and one workspace.
 
     Use as a context manager. `explain` compiles and judges a question, `approve` gathers every owner's signature, `run`

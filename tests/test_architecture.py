@@ -14,7 +14,10 @@ PRODUCT = [path for folder in ("protocols", "sandbox") for path in sorted((ROOT 
 MAX_LINES = 420
 WITHOUT_IO = {"socket", "asyncio", "threading", "multiprocessing", "time", "pickle", "subprocess", "pathlib", "logging"}
 NEVER = {"pickle", "marshal", "shelve", "yaml", "dill", "cloudpickle"}
-OFFICES = ["protocols", *(f"protocols/{name}" for name in ("aggregation", "desensitise", "join", "paillier", "psi", "risk"))]
+OFFICES = [
+    "protocols",
+    *(f"protocols/{name}" for name in ("aggregation", "desensitise", "handover", "join", "paillier", "psi", "risk")),
+]
 ROOMS = ["sandbox", *(f"sandbox/{name}" for name in ("audit", "catalogue", "gate", "ledger", "planning", "policy", "sources"))]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from protocols.risk import identifiers, reconstruction
     from protocols.risk.attacks import homogeneity, inference, linkability, linkage
+    from protocols.risk.crossing import cross_inference
     from protocols.risk.gating import gates
     from protocols.risk.grading import grade
     from protocols.risk.identifiers import dictionary
@@ -25,6 +26,7 @@ _HOMES = {
     "Rate": "statistics",
     "RiskReport": "measures",
     "attack_synthetic": "synthetic",
+    "cross_inference": "crossing",
     "dictionary": "identifiers",
     "downcoding": "replay",
     "excess": "statistics",
@@ -50,6 +52,7 @@ __all__ = [
     "Rate",
     "RiskReport",
     "attack_synthetic",
+    "cross_inference",
     "dictionary",
     "downcoding",
     "excess",

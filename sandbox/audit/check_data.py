@@ -133,7 +133,7 @@ def product(case: Case) -> str:
         ("rules", card.rules == found.rules),
         ("profile", (card.profile, card.profile_version) == (found.rules.profile, found.rules.version)),
         ("parameters", card.parameters == found.parameters),
-        ("columns", tuple(item.name for item in card.columns) == _column_names(found)),
+        ("columns", tuple((item.name, item.type) if found.release else item.name for item in card.columns) == _columns(found)),
         (
             "sources",
             sources
@@ -150,7 +150,10 @@ def product(case: Case) -> str:
     return _findings(case)
 
 
-def _column_names(plan: Plan) -> tuple[str, ...]:
+def _columns(plan: Plan) -> tuple[object, ...]:
+    """What a plan says of its product's columns: names and, of rows, types."""
+    if plan.release is not None:
+        return tuple((column.name, column.type) for column in plan.release.released)
     return tuple(item.name for item in plan.select) if plan.fit is None else plan.fit.columns
 
 

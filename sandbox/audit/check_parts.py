@@ -17,7 +17,9 @@ def parts(case: Case) -> str:
     plan, absent = case.bundle.plan, case.bundle.product.card.absent
     if plan.federation is None:
         if absent or any(item.transcript.survivors for item in case.bundle.transcripts):
-            raise AuditError("a join has no parts that could be missing", place=CARD)
+            raise AuditError("only a federated table has parts that could be missing", place=CARD)
+        if plan.release is not None:
+            return "one table's rows: its provider takes part"
         if not plan.joins:
             raise AuditError("the plan adds up parts, and names no federated table", place="plan")
         return "a join: every provider takes part"

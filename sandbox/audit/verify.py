@@ -9,7 +9,7 @@ import datetime
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox.audit import check_authority, check_certificate, check_data, check_log, check_parts
+from sandbox.audit import check_authority, check_certificate, check_data, check_log, check_parts, check_release
 from sandbox.audit.bundle import parse_bundle, read_bundle
 from sandbox.audit.case import Case, Check, Report
 from sandbox.audit.trust import Trust, load_trust
@@ -33,6 +33,7 @@ CHECKS: tuple[tuple[str, Callable[[Case], str]], ...] = (
     ("parts", check_parts.parts),
     ("commitments", check_data.commitments),
     ("transcripts", check_data.transcripts),
+    ("rows", check_release.rows),
     ("product", check_data.product),
     ("certificate", check_certificate.certificate),
 )

@@ -36,7 +36,7 @@ def request_grant(
     """
     question = read_job(job)
     with opened(workspace) as network:
-        explanation = explain(network, question)
+        explanation = explain(network, question, job)
         signed = network.request(explanation, calls=calls, days=days, by="template" if template else "plan")
         found = _standing(network, signed.grant.id)
     if as_json:

@@ -26,7 +26,7 @@ def explain_job(job: JobArgument, workspace: WorkspaceOption = None, as_json: Js
     """
     question = read_job(job)
     with opened(workspace) as network:
-        explanation = explain(network, question)
+        explanation = explain(network, question, job)
     if as_json:
         console.emit(views.explanation_document(explanation))
     else:
@@ -52,7 +52,7 @@ def run_job(
     if out is not None and out.exists():
         raise StateError(f"{str(out)!a} exists; name a new directory")
     with opened(workspace) as network:
-        explanation = explain(network, question)
+        explanation = explain(network, question, job)
         signed = network.manager.records.grant(grant).signed if grant else grant_for(network.manager, explanation.plan)
         with stoppable() as is_stopped, console.progress(as_json=as_json) as on_progress:
             product = network.run(explanation, grant=signed, on_progress=on_progress, is_stopped=is_stopped)

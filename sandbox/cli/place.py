@@ -71,8 +71,23 @@ def read_job(path: Path) -> Job:
     return job_from_toml(read_text(path), what=ascii(path.name)[1:-1])
 
 
-def explain(network: Embedded, job: Job) -> Explanation:
-    """Return a job's explanation. Raises QuestionError with the place in the text."""
+def explain(network: Embedded, job: Job, path: Path) -> Explanation:
+    """Return a job's explanation. path: its file, beside which its rules lie.
+
+    Raises QuestionError with the place in the text.
+    """
+    if job.release is not None:
+        return network.explain_release(
+            job.release.asset,
+            rules=path.parent / job.release.rules,
+            quasi=job.release.quasi,
+            sensitive=job.release.sensitive,
+            k_anonymity=job.release.k_anonymity,
+            purpose=job.purpose,
+            profile=job.profile,
+            title=job.title,
+            recipients=job.recipients,
+        )
     return network.explain(
         job.question(),
         purpose=job.purpose,

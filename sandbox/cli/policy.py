@@ -80,7 +80,7 @@ def judge_job(job: JobArgument, workspace: WorkspaceOption = None, as_json: Json
     """
     question = read_job(job)
     with opened(workspace) as network:
-        decision = explain(network, question).decision
+        decision = explain(network, question, job).decision
     if not as_json:
         console.findings(decision.findings)
     if not decision.allowed:

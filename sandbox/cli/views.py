@@ -10,6 +10,7 @@ from sandbox.cli import console
 if TYPE_CHECKING:
     from protocols.disclosure import Disclosure
     from sandbox.model.decision import Decision
+    from sandbox.model.product import ReleaseNote
     from sandbox.tasks.explain import Explanation
     from sandbox.tasks.product import Product
 
@@ -52,8 +53,10 @@ def product_document(product: Product) -> dict[str, Any]:
         "product": {
             "columns": [column.name for column in card.columns],
             "types": [column.type for column in card.columns],
-            "rows": product.rows(),
+            "rows": [list(row.values()) for row in product.head().to_pylist()],
+            "count": card.rows,
         },
+        "release": card.release,
         "withheld": card.withheld,
         "no_values": card.no_values,
         "dropped": card.dropped,
@@ -79,7 +82,9 @@ def show_product(product: Product) -> None:
     for reason, mark in MARKS.items():
         if reason in shown:
             console.say(f"  {mark:<5} {REASONS[reason]}")
-    if card.withheld:
+    if card.release is not None:
+        show_release(card.release, card.rows, len(rows))
+    elif card.withheld:
         counted = Counter(cell.reason for cell in card.withheld)
         console.say(
             f"withheld: {len(card.withheld)} cells (" + ", ".join(f"{n} {reason}" for reason, n in counted.items()) + ")"
@@ -98,6 +103,16 @@ def show_product(product: Product) -> None:
     console.say(f"profile {card.profile}, version {card.profile_version}; {card.method}")
     console.say(f"certificate: {product.certificate.summary}")
     console.say(f"product {product.id}; evidence {product.directory}")
+
+
+def show_release(note: ReleaseNote, rows: int, shown: int) -> None:
+    """Print what a reader of released rows must know; the rows themselves are for `sandbox product export`."""
+    console.say(f"{shown} of {rows} rows are shown; {note.label}")
+    console.table(("measure", "of", "value"), [(item.measure, item.of, item.value) for item in note.figures])
+    console.say()
+    columns = [(item.name, item.rule, item.type or "not in the table", item.undone_by) for item in note.columns]
+    console.table(("column", "rule", "type", "undone by"), columns)
+    console.say()
 
 
 def show_disclosure(disclosure: Disclosure) -> None:

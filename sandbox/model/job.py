@@ -15,6 +15,7 @@ from sandbox.model.canonical import Document
 from sandbox.model.fit import KINDS, FitQuestion
 from sandbox.model.party import check_name
 from sandbox.model.policy import MatchingMode, check_names
+from sandbox.model.release import JobRelease
 
 Noise = OneOf["djn", "subgroup"]
 
@@ -36,13 +37,17 @@ class JobParameters(Document, frozen=True, kw_only=True):
 
 
 class Job(Document, frozen=True, kw_only=True):
-    """A question, or a model, with all that it needs to be judged. What it names is looked up when it is compiled."""
+    """A question, a model or a release, with all that it needs to be judged. What it names is looked up when it is compiled.
+
+    sql: a question over several tables; model: a model over a federated one; release: one table's rows, desensitised.
+    """
 
     title: str
     purpose: str
     profile: str
     recipients: tuple[str, ...]
     sql: str = ""
+    release: JobRelease | None = None
     parameters: JobParameters = JobParameters()
     model: dict[str, Any] | None = None
 
@@ -52,10 +57,11 @@ class Job(Document, frozen=True, kw_only=True):
         check_name(self.purpose, field="purpose")
         check_name(self.profile, field="profile")
         check_names(self.recipients, field="recipients")
-        if self.model is not None and self.sql:
-            raise DocumentError("sql and [model]: a job asks one question, or fits one model")
-        if self.model is None and not self.sql.strip():
-            raise DocumentError("sql: is empty; a job has a question in sql, or a section [model]")
+        asked = (bool(self.sql), self.model is not None, self.release is not None)
+        if sum(asked) > 1:
+            raise DocumentError("sql, [model] and [release]: a job asks one question, fits one model or releases one table")
+        if not any(asked[1:]) and not self.sql.strip():
+            raise DocumentError("sql: is empty; a job has a question in sql, or a section [model] or [release]")
         if self.model is not None:
             self.question()
 

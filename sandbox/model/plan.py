@@ -11,8 +11,9 @@ from sandbox.model.expression import AggregateRef, ColumnRef, ColumnType, Expres
 from sandbox.model.federation import Federation
 from sandbox.model.fit import FitSpec, ModelRules
 from sandbox.model.privacy import NoiseRules
+from sandbox.model.release import ReleaseSpec, RiskRules
 
-Protocol = OneOf["join/1", "keyed-join/1", "aggregation/1", "fit/1"]
+Protocol = OneOf["join/1", "keyed-join/1", "aggregation/1", "fit/1", "release/1"]
 Use = OneOf["join_key", "group", "filter", "count", "sum", "mean", "variance", "moments", "train", "desensitise"]
 PairFunction = OneOf["covar_samp", "covar_pop", "corr", "regr_slope", "regr_intercept", "regr_r2"]
 Function = (
@@ -138,6 +139,7 @@ class GateRules(Document, frozen=True, kw_only=True):
     dominance: shares in per cent of the largest one and two contributors, and p of the p % rule; None where not judged.
     noise: what is added to every number before anything else is judged; None for exact numbers.
     model: when a model may be fitted; None where none may. A profile judges models or tables.
+    risk: what a released table of rows must satisfy; None for statistics.
     """
 
     profile: str
@@ -153,6 +155,7 @@ class GateRules(Document, frozen=True, kw_only=True):
     min_freedom: int = 10
     noise: NoiseRules | None = None
     model: ModelRules | None = None
+    risk: RiskRules | None = None
 
 
 class Parameters(Document, frozen=True, kw_only=True):
@@ -168,7 +171,8 @@ class Plan(Document, frozen=True, kw_only=True):
     protocol: `join/1`, an encrypted join of the inputs over their keys, blinded, or `keyed-join/1`, the same over keys under a
     secret that the providers share; or `aggregation/1`, secure aggregation over the parts of a federated table: then the inputs
     are its parts, all computing the same, and the aggregates' input 0 stands for each. Or `fit/1`, a model fitted by sums over
-    such parts, round by round (`fit`); sql then says whose rows are fitted on, and nobody gets them.
+    such parts, round by round (`fit`); sql then says whose rows are fitted on, and nobody gets them. Or `release/1`, the
+    desensitised rows of one table: then `release` says how, and there is no question in SQL.
     """
 
     version: OneOf[1]
@@ -193,6 +197,7 @@ class Plan(Document, frozen=True, kw_only=True):
     gate: str
     federation: Federation | None = None
     fit: FitSpec | None = None
+    release: ReleaseSpec | None = None
 
     @property
     def joins(self) -> bool:

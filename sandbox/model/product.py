@@ -11,6 +11,8 @@ from sandbox.model.decision import Finding, Reason
 from sandbox.model.expression import Literal
 from sandbox.model.fit import ModelRecord
 from sandbox.model.plan import Aggregate, GateRules, Group, Parameters, PlanInput
+from sandbox.model.release import ReleasedColumn
+from sandbox.model.statement import SignedStatement
 
 
 class WithheldCell(Document, frozen=True, kw_only=True):
@@ -74,6 +76,29 @@ class AbsentPart(Document, frozen=True, kw_only=True):
     round: int = 0
 
 
+class RiskFigure(Document, frozen=True, kw_only=True):
+    """One measure of a released table of rows. of: the column, or nothing for the whole table. value: decimal text."""
+
+    measure: str
+    of: str
+    value: str
+
+
+class ReleaseNote(Document, frozen=True, kw_only=True):
+    """What a reader of released rows must know: what became of each column, who can undo it, what was measured.
+
+    label: what the table may be called. figures: as the gate counted them. statement: its provider's signed word on the table,
+    with what attacks on it found.
+    """
+
+    label: str
+    columns: tuple[ReleasedColumn, ...]
+    quasi: tuple[str, ...]
+    sensitive: tuple[str, ...]
+    figures: tuple[RiskFigure, ...]
+    statement: SignedStatement
+
+
 class ProductCard(Document, frozen=True, kw_only=True):
     """What a reader of a product must know. Fixed with the product; printed and signed with it.
 
@@ -81,6 +106,7 @@ class ProductCard(Document, frozen=True, kw_only=True):
     claim of conformity). lineage: digests of the products and releases that it was judged against. certificate: digest of the
     risk certificate, where there is one. absent: parts of a federated table that fell silent; its other parts are the sources.
     model: how a fitted model came about.
+    release: of rows.
     """
 
     version: OneOf[1]
@@ -109,6 +135,7 @@ class ProductCard(Document, frozen=True, kw_only=True):
     certificate: str | None = None
     absent: tuple[AbsentPart, ...] = ()
     model: ModelRecord | None = None
+    release: ReleaseNote | None = None
 
 
 class ReleasedCount(Document, frozen=True, kw_only=True):
@@ -164,12 +191,28 @@ class Suppression(Document, frozen=True, kw_only=True):
     withheld: tuple[tuple[WithheldCount, ...], ...]
 
 
+class RecordedRows(Document, frozen=True, kw_only=True):
+    """What a release of rows leaves in the history: whose row was in which class. Private to the gate.
+
+    root: of the table at its provider. rules: their digest. draws: columns whose rules draw at random. tags: base64 of 64-bit
+    little-endian numbers, one a row, a person's in all releases; classes: of 32-bit ones, beside them.
+    """
+
+    asset: str
+    root: str
+    rules: str
+    draws: tuple[str, ...]
+    tags: str
+    classes: str
+
+
 class ReleaseRecord(Document, frozen=True, kw_only=True):
     """What the gate's history keeps of a release: populations, not amounts. Private to the gate.
 
     Counts are those of released aggregates only; a withheld cell is known by its labels and its reason. A release of a
     federated table has one input, the table as a whole, and its parts. Version 1 has no suppression: nothing but the labels is
     known of what it withheld.
+    A release of rows has a cell for each class, and rows.
     """
 
     version: OneOf[1, 2]
@@ -181,3 +224,4 @@ class ReleaseRecord(Document, frozen=True, kw_only=True):
     cells: tuple[RecordedCell, ...]
     parts: RecordedParts | None = None
     suppression: Suppression | UnsetType = UNSET
+    rows: RecordedRows | None = None

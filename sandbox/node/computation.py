@@ -12,7 +12,7 @@ from sandbox.errors import Withheld
 from sandbox.model.decision import Decision, Finding
 from sandbox.model.evidence import SignedEvent
 from sandbox.model.grant import SignedGrant
-from sandbox.node import added, fitted, joined
+from sandbox.node import added, fitted, joined, released
 from sandbox.node.conduct import Conduct
 from sandbox.node.gate import Proceedings, withhold
 from sandbox.node.machinery import Machinery, Machines
@@ -42,7 +42,13 @@ class Course(Protocol):
     ) -> tuple[tuple[SessionResult, ...], Judge]: ...
 
 
-COURSES: Mapping[str, Course] = {"join/1": joined, "keyed-join/1": joined, "aggregation/1": added, "fit/1": fitted}
+COURSES: Mapping[str, Course] = {
+    "join/1": joined,
+    "keyed-join/1": joined,
+    "aggregation/1": added,
+    "fit/1": fitted,
+    "release/1": released,
+}
 """By the name that a plan gives its protocol, as `tasks/methods.py`."""
 
 

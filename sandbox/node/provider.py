@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import hashlib
 import secrets
 import threading
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Literal as OneOf
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from protocols import aggregation, join
+from protocols import aggregation, handover, join
+from protocols.desensitise import rulefile
 from protocols.errors import MisuseError
 from protocols.party import Mapper, Progress, Scratch
 from protocols.primitives import prf
@@ -30,19 +33,24 @@ from sandbox.model.asset import Asset
 from sandbox.model.canonical import Document, canonical, parse
 from sandbox.model.evidence import InputCommitment, SignedEvent
 from sandbox.model.plan import Plan
+from sandbox.model.release import ReleaseSpec
+from sandbox.model.statement import SignedStatement
 from sandbox.node.logbook import Logbook
 from sandbox.node.twins import AssetTwin, make_twin
 from sandbox.node.workspace import Clock, Workspace, write_secret
 from sandbox.sources import Source
 from sandbox.tasks.adding import shares_of
 from sandbox.tasks.commitments import TableCommitment, commit_table
+from sandbox.tasks.desensitising import LocalTable, ReleaseSecrets, run_release
 from sandbox.tasks.fitting import steps_of
 from sandbox.tasks.fragments import LocalResult, LocalRows, LocalSample, LocalVector, run_fragment
 from sandbox.tasks.noised import noise_of, with_noise
+from sandbox.tasks.releasing import statement_of
 
 if TYPE_CHECKING:
     from sandbox.node.session import OnProgress
 
+SECRET_BYTES = 32
 Cut = OneOf["input", "advertise", "share", "masked_input", "consistency"]
 
 
@@ -137,6 +145,10 @@ class ProviderNode:
         """Compute the own fragment and the table's commitment, once the log shows the task. Raises as `contribute`."""
         checkpoint = require_logged(authorised, logbook, self._trust, self.witness.seen)
         source = self._source(asset)
+        if plan.release is not None:
+            table = self._table_commitment(asset, source, is_cancelled)
+            made = run_release(plan, asset, source, self._secrets(plan.release), root=table.root, is_cancelled=is_cancelled)
+            return Prepared(asset=asset, local=made, table=table, authorised=authorised, checkpoint=checkpoint)
         # Committing reads the whole table in a worker of its own, beside the fragment's.
         with concurrent.futures.ThreadPoolExecutor(max_workers=1) as beside:
             committed = beside.submit(self._table_commitment, asset, source, is_cancelled)
@@ -285,8 +297,34 @@ class ProviderNode:
             progress=progress,
         )
 
+    def table_role(
+        self, plan: Plan, params: handover.HandoverParams, contribution: Contribution, *, progress: Progress
+    ) -> handover.TableProvider:
+        """Return this provider's end of a handover: its table, with its signed word on it."""
+        local, commitment = contribution.local, contribution.commitment
+        if not isinstance(local, LocalTable):
+            raise MisuseError(f"{self.name} has no table to hand over")
+        signed = SignedStatement.sign(statement_of(plan, local, commitment), self.identity)
+        return handover.TableProvider(
+            self.name, params, document=canonical(signed), table=local.table, tags=local.tags, progress=progress
+        )
+
+    def _secrets(self, release: ReleaseSpec) -> ReleaseSecrets:
+        """Return this provider's own keys for a release; each is made at its first use and stays in this node."""
+        folder = self._directory / "pseudonyms"
+        named = rulefile.parse(release.rules).key_files
+        with self._committing:
+            keys = {name: _own_key(folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.key") for name in named}
+            return ReleaseSecrets(pseudonyms=keys, rows=_own_key(folder / "rows.key"))
+
     def __repr__(self) -> str:
         return f"<ProviderNode {self.name}: {len(self._open)} tables>"
+
+
+def _own_key(path: Path) -> bytes:
+    if not path.exists():
+        write_secret(path, secrets.token_bytes(SECRET_BYTES))
+    return path.read_bytes()
 
 
 def require_logged(event: SignedEvent, logbook: Logbook, trust: LogTrust, seen: Checkpoint | None) -> SignedCheckpoint:

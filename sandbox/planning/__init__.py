@@ -1,7 +1,7 @@
 """From an operator's SQL to a typed Plan, and from a Plan to the SQL that each provider runs."""
 
 from sandbox.planning.compiler import compile_question
-from sandbox.planning.describe import Line, describe, show_expression
+from sandbox.planning.describe import describe, show_expression
 from sandbox.planning.fitting import compile_fit
 from sandbox.planning.fragment import (
     MAX_PART_ROWS,
@@ -14,7 +14,9 @@ from sandbox.planning.fragment import (
     require_sound,
     require_types,
 )
+from sandbox.planning.lines import Line
 from sandbox.planning.profiles import Profile, profiles, rules_for
+from sandbox.planning.release import plan_release
 
 __all__ = [
     "MAX_PART_ROWS",
@@ -29,6 +31,7 @@ __all__ = [
     "compile_question",
     "describe",
     "fragment",
+    "plan_release",
     "profiles",
     "require_sound",
     "require_types",

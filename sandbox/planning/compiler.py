@@ -59,8 +59,9 @@ def compile_question(
     purpose or recipient that cannot be used.
     """
     check_texts(title, purpose, recipients)
-    if rules.model is not None:
-        raise UsageError(f"the profile {rules.profile} judges models, not tables; take one of the profiles for statistics")
+    if rules.model is not None or rules.risk is not None:
+        judges = "models, not tables" if rules.model is not None else "rows of one table, not statistics"
+        raise UsageError(f"the profile {rules.profile} judges {judges}; take one of the profiles for statistics")
     reading = Reading(sql, assets, federations or {})
     cells, scope, table = reading.cells, reading.scope, reading.federated
     local, groups = cells.plan_groups(reading.group_names())

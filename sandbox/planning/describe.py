@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal as OneOf
 
 from sandbox.model.expression import (
     AggregateRef,
@@ -24,18 +22,9 @@ from sandbox.model.expression import (
 from sandbox.model.federation import Federation
 from sandbox.model.fit import FitSpec, ModelRules
 from sandbox.model.plan import Aggregate, Order, Plan, PlanInput
+from sandbox.planning.describe_release import release_lines
 from sandbox.planning.generate import columns_of
-
-Step = OneOf["read", "filter", "return", "drop", "join", "fit", "add", "cells", "gate", "answer"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One line of a description. subject: the provider, or the operator or gate, that does it."""
-
-    step: Step
-    subject: str
-    text: str
+from sandbox.planning.lines import Line
 
 
 def describe(plan: Plan, *, fewest: int = 0) -> tuple[Line, ...]:
@@ -43,6 +32,8 @@ def describe(plan: Plan, *, fewest: int = 0) -> tuple[Line, ...]:
 
     fewest: parts of a federated table that its protocol needs to the end.
     """
+    if plan.release is not None:
+        return release_lines(plan, plan.release)
     if plan.federation is None:
         lines = _joined(plan)
     else:

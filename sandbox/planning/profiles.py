@@ -41,7 +41,9 @@ def _read() -> dict[str, Profile]:
     for name, figures in table.items():
         title = figures.pop("title")
         # Exact shares of the largest contributors would tell of them: with noise, a budget stands in place of these rules.
-        judged = dict.fromkeys(("dominance_1", "dominance_2", "p_percent")) if {"noise", "model"} & set(figures) else {}
+        # Of rows there are no sums.
+        without = {"noise", "model", "risk"} & set(figures)
+        judged = dict.fromkeys(("dominance_1", "dominance_2", "p_percent")) if without else {}
         rules = msgspec.convert({"profile": name, **judged, **figures}, GateRules)
         found[name] = Profile(name=name, title=title, rules=rules)
     return found

@@ -108,7 +108,7 @@ def explained(plan: Plan, decision: Decision) -> Explanation:
     return Explanation(
         plan=plan,
         lines=describe(plan, fewest=method.fewest(plan)),
-        fragments=tuple(fragment(plan, index) for index in range(len(plan.inputs))),
+        fragments=() if plan.release else tuple(fragment(plan, index) for index in range(len(plan.inputs))),
         disclosure=method.disclosure(plan),
         cost=method.cost(plan),
         decision=decision,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from sandbox.errors import SourceError
 from sandbox.learn.parts import Part
 from sandbox.model.asset import Asset
 from sandbox.model.plan import Plan
-from sandbox.planning import Fragment, fragment, require_sound
+from sandbox.planning import fragment, require_sound
 from sandbox.sources import Source
 from sandbox.tasks.fitting import part_sample
 from sandbox.tasks.rows import provider_rows
@@ -65,7 +65,7 @@ def run_fragment(
     Raises SourceError, with places and counts of rows and never a value, for data that is not as declared.
     """
     found = fragment(plan, index, asset=asset)
-    _require_columns(found, asset, source)
+    require_columns(found.columns, asset, source)
     source.check_text(found.columns, is_cancelled=is_cancelled)
     statements = [(part.sql, part.parameters) for part in (found.checks, found.rows)]
     with contextlib.closing(source.batches(statements, is_cancelled=is_cancelled)) as batches:
@@ -84,9 +84,10 @@ def _counts(table: Any) -> dict[str, int]:
     return {name: int(value) for name, value in table.to_pylist()[0].items()}
 
 
-def _require_columns(found: Fragment, asset: Asset, source: Source) -> None:
+def require_columns(names: Sequence[str], asset: Asset, source: Source) -> None:
+    """Return only if a source has these columns of a table as declared. Raises SourceError."""
     present = dict(source.schema())
-    for name in found.columns:
+    for name in names:
         declared = asset.column(name)
         if declared is None or name not in present:
             raise SourceError(f"{asset.name}: the source has no column {name!r} any more; register the table again")

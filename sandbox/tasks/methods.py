@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sandbox.model.plan import Plan
-from sandbox.tasks import adding, fitting, joining
+from sandbox.tasks import adding, fitting, joining, releasing
 from sandbox.tasks.method import Method
 
 METHODS: Mapping[str, Method] = {
@@ -13,6 +13,7 @@ METHODS: Mapping[str, Method] = {
     "keyed-join/1": joining.METHOD,
     "aggregation/1": adding.METHOD,
     "fit/1": fitting.METHOD,
+    "release/1": releasing.METHOD,
 }
 
 

@@ -13,7 +13,7 @@ from sandbox.errors import UsageError
 from sandbox.model.certificate import Certificate
 from sandbox.model.decision import Finding
 from sandbox.model.expression import AggregateRef, GroupRef, Literal
-from sandbox.model.product import WithheldCell
+from sandbox.model.product import ReleaseNote, WithheldCell
 from sandbox.tasks.casefile import ReleasedProduct
 from sandbox.tasks.quantiles import quantile_rows
 
@@ -63,6 +63,8 @@ class WithheldCells(tuple[WithheldCell, ...]):
         return html_table(("cell", "column", "reason", "meaning"), rows)
 
 
+SHOWN_ROWS = 10
+"""Of released rows: what is printed of them anywhere."""
 ADDITIVE = ("count_rows", "count", "sum")
 
 
@@ -165,6 +167,11 @@ class Product:
 
         return copy_bundle(self.directory, Path(path))
 
+    def head(self) -> pa.Table:
+        """Return what may be printed: the first few of released rows, all of a table of statistics."""
+        table = self.to_arrow()
+        return table if self.card.release is None else table.slice(0, SHOWN_ROWS)
+
     def rows(self) -> list[list[Any]]:
         """Return the released rows as lists of plain values, in column order."""
         return [list(row.values()) for row in self.to_arrow().to_pylist()]
@@ -172,7 +179,7 @@ class Product:
     def rendered(self) -> tuple[list[str], list[list[str]]]:
         """Return headers and cells as text; a withheld cell shows its mark, an explained NULL `null`."""
         names = [column.name for column in self.card.columns]
-        lines = [[_as_text(value) for value in row] for row in self.rows()]
+        lines = [[_as_text(value) for value in row.values()] for row in self.head().to_pylist()]
         for mark in self.card.marks:
             lines[mark.row][mark.column] = MARKS[mark.reason]
         return names, lines
@@ -190,6 +197,7 @@ class Product:
         ]
         parts = [
             html_table(names, lines, caption=self.card.title),
+            *(() if self.card.release is None else risk_tables(self.card.release)),
             f"<p>{self.card.rows} rows, {self._withheld_note()}</p>",
             f"<ul>{legend}</ul>" if legend else "",
             self.findings._repr_html_(),
@@ -211,6 +219,17 @@ class Product:
 
     def __repr__(self) -> str:
         return f"<Product {self.id}: {self.card.rows} rows, {len(self.card.withheld)} cells withheld>"
+
+
+def risk_tables(note: ReleaseNote) -> tuple[str, ...]:
+    """Return as HTML what a reader of released rows must see: the label, the measures, what became of each column."""
+    columns = [(item.name, item.rule, item.type or "not in the table", item.undone_by) for item in note.columns]
+    figures = [(item.measure, item.of, item.value) for item in note.figures]
+    return (
+        f"<p>{_escaped(note.label)}</p>",
+        html_table(("measure", "of", "value"), figures, caption="Measured on the table"),
+        html_table(("column", "rule", "type", "undone by"), columns, caption="What became of each column"),
+    )
 
 
 def html_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "") -> str:

@@ -18,8 +18,9 @@ def declared_terms(asset: Asset, plan: Plan, now: datetime.datetime, *, version:
     """Return terms that allow what an asset's declaration is for, for this plan's purpose, profile and recipients.
 
     The key may join and count people; a measure may be counted, summed, averaged, correlated and filtered by; every other
-    classified column may group, filter and be counted; all but the key may train models. Beside the plan's profile those for
-    named recipients are allowed. Only for networks whose one owner holds all nodes; elsewhere owners write theirs.
+    classified column may group, filter and be counted; all but the key may train models. For a plan that releases rows every
+    column may be desensitised. Beside the plan's profile those for named recipients are allowed. Only for networks whose one
+    owner holds all nodes; elsewhere owners write theirs.
     """
     return Policy(
         asset=asset.name,
@@ -33,14 +34,22 @@ def declared_terms(asset: Asset, plan: Plan, now: datetime.datetime, *, version:
         min_parties=MIN_PARTIES if plan.federation is None else plan.federation.min_parties,
         expires=(now + datetime.timedelta(days=DECLARED_DAYS)).date(),
         columns=tuple(
-            ColumnUses(column=column.name, uses=_uses(column, asset))
+            ColumnUses(column=column.name, uses=_uses(column, asset, plan))
             for column in asset.columns
-            if column.role not in ("unclassified", "direct_identifier") or column.name in asset.key
+            if column.role not in ("unclassified", "direct_identifier") or column.name in asset.key or plan.release is not None
         ),
     )
 
 
-def _uses(column: Column, asset: Asset) -> tuple[Use, ...]:
+def _uses(column: Column, asset: Asset, plan: Plan) -> tuple[Use, ...]:
+    if plan.release is not None:
+        return (*_counted(column, asset), "desensitise")
+    return _counted(column, asset)
+
+
+def _counted(column: Column, asset: Asset) -> tuple[Use, ...]:
+    if column.role == "direct_identifier" and column.name not in asset.key:
+        return ()
     if column.name in asset.key:
         return ("join_key", "count")
     if column.role == "measure":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from support import agencies, inprocess_worker
+from support import agencies, inprocess_worker, released
 
 from sandbox import embedded
 from sandbox.audit import bundle
@@ -111,15 +111,20 @@ POINTS = {
 FIRST_WITH_EFFECT = "committed, not in the log (release)"
 
 
-def live(path: Path, fatal: int, point: str, rounds: int, line: Connection) -> None:
+def released_network(path: Path) -> embedded.Embedded:
+    return released.network(path, released.people())
+
+
+def live(path: Path, fatal: int, point: str, rounds: int, line: Connection, *, kind: str = "join") -> None:
     """Open the network, approve a question and run it, telling over `line` what was reached."""
     source_module.run_worker = inprocess_worker.run_worker  # type: ignore[assignment]
     steps: list[str] = []
     countdown = Countdown(fatal, steps.append)
     line.send("begun")
-    with agencies.make(path) as network:
+    makes, asks = (agencies.make, agencies.ask) if kind == "join" else (released_network, released.ask)
+    with makes(path) as network:
         line.send("opened")
-        explanation = agencies.ask(network)
+        explanation = asks(network)
         grant = network.approve(explanation, calls=CALLS)
         line.send("approved")
         if point:
@@ -130,11 +135,13 @@ def live(path: Path, fatal: int, point: str, rounds: int, line: Connection) -> N
     line.send(steps)
 
 
-def start(path: Path, *, fatal: int = 0, point: str = "", rounds: int = 1) -> tuple[BaseProcess, Connection]:
+def start(
+    path: Path, *, fatal: int = 0, point: str = "", rounds: int = 1, kind: str = "join"
+) -> tuple[BaseProcess, Connection]:
     """Start such a process. Its modules are loaded once, by the server that all of them are forked from."""
     FORKS.set_forkserver_preload(LOADED)
     ours, theirs = FORKS.Pipe(duplex=False)
-    process = FORKS.Process(target=live, args=(path, fatal, point, rounds, theirs), daemon=True)
+    process = FORKS.Process(target=live, args=(path, fatal, point, rounds, theirs), kwargs={"kind": kind}, daemon=True)
     process.start()
     theirs.close()
     return process, ours

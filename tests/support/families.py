@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support import join_oracle
 from support.deterministic import DeterministicRng
 
-from protocols import aggregation, join, paillier, psi
+from protocols import aggregation, handover, join, paillier, psi
 from protocols.join.messages import SealedLabels
 from protocols.message import Message
 from protocols.party import Party, Send, Step
@@ -214,9 +214,23 @@ def told_sum() -> dict[str, Party]:
     return sum_roles(sum_params(3, state=state), vectors, state=state)
 
 
+def handover_roles(rows: int = 12) -> dict[str, Party]:
+    """A table of 40 bytes in chunks of 16, a dozen tags in chunks of 5."""
+    params = handover.HandoverParams(
+        plan="sha256:contract", provider="provider", operator="operator", gate="gate", chunk_bytes=16, chunk_rows=5
+    )
+    tags = np.arange(rows, dtype=np.uint64)
+    return {
+        "provider": handover.TableProvider("provider", params, document=b"signed", table=bytes(range(40)), tags=tags),
+        "operator": handover.Opener("operator", params),
+        "gate": handover.TableGate("gate", params),
+    }
+
+
 FAMILIES: dict[str, Callable[[], dict[str, Party]]] = {
     "aggregation": small_sum,
     "aggregation-told": told_sum,
+    "handover": handover_roles,
     "join": join_roles,
     "join-keyed": lambda: join_roles("keyed"),
     "join-products": product_roles,

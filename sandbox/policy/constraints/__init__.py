@@ -18,6 +18,7 @@ from sandbox.policy.constraints import (
     profile,
     purpose,
     recipient,
+    released_rows,
 )
 
 CONSTRAINTS: tuple[Constraint, ...] = (
@@ -32,6 +33,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
     minimum_parties.CONSTRAINT,
     matching_mode.CONSTRAINT,
     disclosure.CONSTRAINT,
+    released_rows.CONSTRAINT,
     expiry.CONSTRAINT,
     privacy_budget.CONSTRAINT,
     call_count.CONSTRAINT,

@@ -8,7 +8,7 @@ from sandbox.policy.case import Case, Constraint, finding, unknown
 from sandbox.policy.constraints.matching_mode import MODES
 
 NAME = "disclosure"
-NODES = frozenset({"provider", "operator", "gate"})
+NODES = frozenset({"provider", "operator", "gate", "recipient"})
 BY_DESIGN = frozenset(
     {
         "participants",
@@ -26,6 +26,8 @@ BY_DESIGN = frozenset(
     }
 )
 UNDER_COLLUSION = BY_DESIGN | {"membership", "row_value"}
+OF_ROWS = frozenset({"released_rows", "row_tag"})
+"""What a release of rows shows, which `released_rows`, every column's use `desensitise` and the gate judge."""
 
 
 def check(case: Case) -> tuple[Finding, ...]:
@@ -41,16 +43,17 @@ def check(case: Case) -> tuple[Finding, ...]:
         message = f"the disclosure is that of {disclosure.protocol}, or empty; the plan runs {case.plan.protocol}"
         return (finding(NAME, passes=False, subject="plan", message=message),)
     colluders = UNDER_COLLUSION | {"key"} if MODES.get(case.plan.protocol) == "keyed" else UNDER_COLLUSION
-    return tuple(_judge(item, colluders) for item in disclosure.learned)
+    designed = BY_DESIGN | OF_ROWS if case.plan.protocol == "release/1" else BY_DESIGN
+    return tuple(_judge(item, designed, colluders) for item in disclosure.learned)
 
 
-def _judge(item: Learned, colluders: frozenset[str]) -> Finding:
+def _judge(item: Learned, designed: frozenset[str], colluders: frozenset[str]) -> Finding:
     nodes = item.who.split(" + ")
     how = {"by_design": "by design", "under_collusion": "if they collude"}.get(item.visibility)
     if how is None or not NODES.issuperset(nodes):
         message = f"{item.who} ({item.visibility}) is nobody that terms know: {item.about}"
         return finding(NAME, passes=False, subject=item.who, message=message)
-    permitted = BY_DESIGN if item.visibility == "by_design" else colluders
+    permitted = designed if item.visibility == "by_design" else colluders
     if item.fact not in permitted:
         message = f"{item.who} would learn {item.fact} {how} ({item.about}); no terms allow that"
         return finding(NAME, passes=False, subject=item.who, message=message)

@@ -8,7 +8,7 @@ from sandbox.policy.case import Case, Constraint, each_term, finding, listed
 
 NAME = "matching_mode"
 MODES: dict[str, MatchingMode] = {"join/1": "blinded", "keyed-join/1": "keyed"}
-WITHOUT_MATCHING = frozenset({"aggregation/1", "fit/1"})
+WITHOUT_MATCHING = frozenset({"aggregation/1", "fit/1", "release/1"})
 
 
 def check(case: Case) -> tuple[Finding, ...]:

@@ -265,10 +265,17 @@ def test_profiles() -> None:
     assert (controlled.min_keys, controlled.min_contributors, controlled.min_pattern, controlled.min_list) == (10, 10, 10, 100)
     assert (open_release.min_keys, open_release.min_list, open_release.version) == (20, 100, 1)
     assert (controlled.dominance_1, controlled.dominance_2, controlled.p_percent) == (50, 67, 10)
+    released = ["release-controlled", "release-open"]
     noised = ["statistics-noised", "statistics-noised-shares", "statistics-noised-laplace"]
-    assert [profile.name for profile in profiles()] == ["statistics-controlled", "statistics-open", *noised, "model-controlled"]
+    everything = ["statistics-controlled", "statistics-open", *noised, "model-controlled", *released]
+    assert [profile.name for profile in profiles()] == everything
     assert [rules_for(name).noise.where for name in noised] == ["gate", "shares", "gate"]  # type: ignore[union-attr]
     assert {rules_for(name).dominance_1 for name in (*noised, "model-controlled")} == {None}
     assert [profile.name for profile in profiles() if profile.rules.model is not None] == ["model-controlled"]
+    for name, k in zip(released, (5, 11), strict=True):
+        risk = rules_for(name).risk
+        assert risk is not None
+        assert (risk.k, risk.l, risk.t, risk.linkage, rules_for(name).min_keys) == (k, 2, "0.2", "0.09", k)
+        assert "EMA policy 0070" in risk.source
     with pytest.raises(UsageError, match="statistics-controlled, statistics-open"):
         rules_for("statistics")
