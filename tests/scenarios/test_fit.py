@@ -200,6 +200,8 @@ def test_filters_that_differ_by_few_people_are_withheld(scratch: Path) -> None:
     [
         (learn.SecureRidge(), {"target": "income", "where": "age >= 79"}, "too few at p0"),
         (learn.SecureLogisticRegression(), {"target": "sex"}, "each of 3 classes"),
+        # Withheld, not refused for free: else the number of clusters could be tried until the number of rows is known.
+        (learn.SecureKMeans(150), {}, "rows minus coefficients"),
     ],
 )
 def test_a_rule_that_fails_withholds_the_model_logs_it_and_costs_the_use(

@@ -47,9 +47,9 @@ class KMeansFit(Fit):
 
     def run(self, rounds: Rounds) -> KMeansModel:
         """The moments of the columns, for the draw and the tolerance, then Lloyd's steps."""
-        rows, wanted = rounds.count(), self._estimator.n_clusters
-        if wanted > rows:
-            raise UsageError(f"n_clusters={wanted} is more than the rows that there are")
+        rounds.count()
+        wanted = self._estimator.n_clusters
+        rounds.require_freedom(wanted)
         units = np.ldexp(1.0, self.scale.exponents)
         moments = second_moments(rounds, self.width)
         covariance = moments.scatter * np.outer(units, units) / moments.rows
