@@ -11,6 +11,9 @@ import msgspec
 from sandbox.gate.cells import Cell, CellTable, Labels, Moments, Place, ProviderNote
 from sandbox.gate.checks import difference, reconstruction
 from sandbox.gate.history.comparison import Comparison, compare
+from sandbox.gate.history.domains import BeyondModel
+from sandbox.gate.history.outlook import cell_ranges
+from sandbox.gate.history.programme import ContradictionError
 from sandbox.gate.labels import from_literal, order_key
 from sandbox.gate.model import model_record
 from sandbox.gate.record import MERGED, record_of
@@ -45,6 +48,19 @@ class Together:
     compared: int
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """A cell whose count was withheld: the fewest and most contributors that it can have; no most where nothing bounds it.
+
+    plan: digest of the plan of its product. low: None where a limit was met.
+    """
+
+    plan: str
+    labels: Labels
+    low: int | None
+    high: int | None
+
+
 def differences(product: Published, others: Sequence[Published]) -> Together:
     """Return the numbers of a product of which a combination with others is the indicator of too few people.
 
@@ -60,6 +76,25 @@ def reconstructions(product: Published, others: Sequence[Published]) -> Together
     Only for products in which every joined row is another person's: where keys repeat, a count of rows states none of people.
     """
     return _together(product, others, lambda comparison: reconstruction.check(comparison).refused)
+
+
+def bounds_of_withheld(product: Published, others: Sequence[Published]) -> tuple[Bounds, ...] | None:
+    """Return what a product, with others, lets anyone conclude of the contributors of each cell without a count.
+
+    Cells of the others that are comparable are among them. From numbers, labels and reasons as published; by programmes with
+    limits on nodes, in the way of the gate's `reconstruction`. None: undecided, or the products contradict each other.
+    """
+    record, past = _record(product), [found for other in others if (found := _record(other)) is not None]
+    if record is None:
+        return None
+    try:
+        ranges = list(cell_ranges(compare(record, past, rules=product.plan.rules)))
+    except (BeyondModel, ContradictionError):
+        return None
+    return tuple(
+        Bounds(plan=one.plan_digest, labels=tuple(map(from_literal, one.cells[position].labels)), low=low, high=high)
+        for one, position, low, high in ranges
+    )
 
 
 def _together(

@@ -13,6 +13,7 @@ from sandbox.gate.history.programme import ContradictionError, Points, Programme
 from sandbox.gate.history.ranges import Guard, Range
 from sandbox.gate.record import merged
 from sandbox.model.decision import Verdict
+from sandbox.model.product import ReleaseRecord
 
 
 class Outlook:
@@ -89,6 +90,24 @@ class _Before:
         if whole != columns or len(known) < len(old) or not self._old.has(known):
             return None
         return self._guard.range(self._old.protected(known))
+
+
+def cell_ranges(comparison: Comparison) -> Iterator[tuple[ReleaseRecord, int, int | None, int | None]]:
+    """Yield (release, cell position, low, high) of the contributors of each cell of which no count was released.
+
+    high: None where nothing bounds it; both: None where a limit was met. Raises BeyondModel, ContradictionError.
+    """
+    knowledge, work = Knowledge(comparison.records, comparison.atoms(), candidate=False), Work()
+    bounds = knowledge.bounds((), merge=False)
+    programme = Programme(knowledge.width, bounds, _absent(knowledge, bounds, work), work)
+    guard = Guard(programme, knowledge.width, k=0, values=0)
+    for number, record in enumerate(comparison.records):
+        counts = {at for at, one in enumerate(record.aggregates) if one.function in ("count_rows", "count_keys")}
+        for position, cell in enumerate(record.cells):
+            if counts.isdisjoint(count.aggregate for count in cell.counts):
+                found = guard.range(knowledge.protected(knowledge.populations[number, position, ()]))
+                unbounded = found is None or found.high >= programme.beyond
+                yield record, position, None if found is None else found.low, None if unbounded or found is None else found.high
 
 
 def _absent(knowledge: Knowledge, bounds: Sequence[Bound], work: Work) -> Columns:

@@ -61,7 +61,10 @@ def incidence(groups: Sequence[Collection[int]], width: int) -> Any:
 
 
 class Programme:
-    """Bounds on `width` unknowns, each a whole number from 0 (and 0 for the `absent` ones). Raises BeyondModel: too large."""
+    """Bounds on `width` unknowns, each a whole number from 0 (and 0 for the `absent` ones). Raises BeyondModel: too large.
+
+    beyond: a figure that stands for no end.
+    """
 
     def __init__(self, width: int, bounds: Sequence[Bound], absent: Collection[int], work: Work) -> None:
         bounds = list(dict.fromkeys(bounds))
@@ -72,7 +75,8 @@ class Programme:
         self._high = np.array([np.inf if one.high is None else one.high for one in bounds])
         # Where nothing ends an unknown, a figure beyond all that is stated does: what is smaller can still be told from it.
         stated = [abs(end) for one in bounds for end in (one.low, one.high) if end is not None]
-        self._upper = np.full(width, 2 * max(stated, default=0) + 1000)
+        self.beyond = 2 * max(stated, default=0) + 1000
+        self._upper = np.full(width, self.beyond)
         self._upper[list(absent)] = 0
         self._work = work
 
