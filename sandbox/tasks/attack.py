@@ -216,16 +216,9 @@ def _attacked(
     findings: list[Finding] = []
     skipped: list[NotRecomputed] = []
     if others:
-        few = f"of fewer than {product.plan.rules.min_difference} people"
-        findings.append(_together("differencing", differences(product, others), len(others), few))
-        if product.plan.fit is not None:
-            skipped.append(NotRecomputed(measure="reconstruction", subject="product", why="a model counts no cells"))
-        elif are_people(product.plan):
-            bounds = reconstructions(product, others)
-            findings.append(_together("reconstruction", bounds, len(others), "a small count too closely"))
-        else:
-            why = "keys repeat: a count of rows states none of people, which the gate alone knows"
-            skipped.append(NotRecomputed(measure="reconstruction", subject="product", why=why))
+        met = list(_with_others(product, others))
+        findings += [item for item in met if not isinstance(item, NotRecomputed)]
+        skipped += [item for item in met if isinstance(item, NotRecomputed)]
     if people is not None:
         method = method_of(product.plan)
         if method.attack is None:
@@ -234,6 +227,24 @@ def _attacked(
         else:
             findings += method.attack(product.plan, product.table, product.card, people)
     return risk.together(findings), tuple(skipped)
+
+
+def _with_others(product: Published, others: Sequence[Published]) -> Iterator[Finding | NotRecomputed]:
+    """Attack a product with others, as far as what is published of its kind allows it."""
+    plan = product.plan
+    if plan.release is not None:
+        why = "which rows are whose in several products, only the gate's record of keyed tags tells"
+        yield NotRecomputed(measure="differencing", subject="product", why=why)
+        return
+    few = f"of fewer than {plan.rules.min_difference} people"
+    yield _together("differencing", differences(product, others), len(others), few)
+    if plan.fit is not None:
+        yield NotRecomputed(measure="reconstruction", subject="product", why="a model counts no cells")
+    elif are_people(plan):
+        yield _together("reconstruction", reconstructions(product, others), len(others), "a small count too closely")
+    else:
+        why = "keys repeat: a count of rows states none of people, which the gate alone knows"
+        yield NotRecomputed(measure="reconstruction", subject="product", why=why)
 
 
 def _together(name: str, found: Together, others: int, told: str) -> Finding:

@@ -116,13 +116,15 @@ def _together(
 def _record(product: Published) -> ReleaseRecord | None:
     """What the history would keep of a product, as far as it is published.
 
-    None where that is not enough: noise, groups that are not shown, and HAVING or LIMIT, which leave out cells unseen.
+    None where that is not enough: rows of people, noise, groups that are not shown, and HAVING or LIMIT, which leave cells out.
     """
     plan, card = product.plan, product.card
     if plan.fit is not None:
         parts, rounds = tuple(source.asset for source in card.sources), () if card.model is None else card.model.rounds
         rows_behind = (rounds[-1].rows if rounds else None) or 0
         return model_record(plan, rows=rows_behind, parts=parts, overlap=overlap_of(plan, len(parts)))
+    if plan.release is not None:
+        return None
     rows = shown_rows(plan, product.table)
     is_cut = plan.having is not None or plan.limit is not None
     if plan.rules.noise is not None or is_cut or not all(row.is_labelled for row in rows):

@@ -444,9 +444,13 @@ def test_an_auditor_counts_again_and_attacks_with_people(scratch: Path) -> None:
         product = answer(found)
         trust = found.write_trust(scratch / "trust.toml")
         bundle = product.bundle(scratch / "bundle")
+        again = answer(found).bundle(scratch / "again")
     report = sandbox.attack(bundle, trust)
     assert report.verdict == "PASS"
     assert report.differences == ()
+    together = sandbox.attack(again, trust, history=[bundle])
+    assert together.attacks.items == ()
+    assert any("keyed tags" in item.why for item in together.not_recomputed)
     assert {"k", "l", "t", "identifiers", "linkage"} <= {item.name for item in report.recomputed}
     known = pd.DataFrame({"age": ["[20, 40)", ">= 60"], "town": ["east", "west"], "id": [1, 2]})
     attacked = sandbox.attack(bundle, trust, auxiliary=known, quasi=["age", "town"], sensitive=["ill"])
