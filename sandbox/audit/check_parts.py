@@ -15,6 +15,7 @@ CARD = "product card"
 def parts(case: Case) -> str:
     """The card's parts are the plan's: in the sum or named as absent, as many as the plan asks for, as the parties signed."""
     plan, absent = case.bundle.plan, case.bundle.product.card.absent
+    _check_model(case)
     if plan.federation is None:
         if absent or any(item.transcript.survivors for item in case.bundle.transcripts):
             raise AuditError("only a federated table has parts that could be missing", place=CARD)
@@ -26,7 +27,6 @@ def parts(case: Case) -> str:
     if plan.joins or tuple(item.asset for item in plan.inputs) != plan.federation.parts:
         raise AuditError("the plan's inputs are not the parts of its federated table", place="plan")
     _check_absent(plan, absent)
-    _check_model(case)
     counted = tuple(item.provider for item in plan.inputs if item.provider not in left_out(absent))
     if len(counted) < plan.federation.min_parties:
         problem = f"{len(counted)} parts are in the sum, fewer than the {plan.federation.min_parties} that the plan asks for"

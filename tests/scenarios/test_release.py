@@ -16,6 +16,7 @@ from support.released import ASSET, answer, ask, network, people, rules
 
 import sandbox
 from sandbox.audit.verify import verify
+from sandbox.embedded import Embedded
 from sandbox.errors import AuditError, Denied, SourceError, UsageError, Withheld
 from sandbox.model.policy import ColumnUses, Policy
 from sandbox.node import provider
@@ -387,6 +388,50 @@ def test_rows_and_statistics_are_judged_together(without: int, passes: bool, scr
             with pytest.raises(Withheld) as withheld:
                 answer(found)
             assert failed(withheld) == {"difference"}
+
+
+PARTS = "towns.people"
+TOTALS = f"SELECT town, COUNT(*) AS n FROM {PARTS} t GROUP BY town"
+
+
+def offices(path: Path) -> Embedded:
+    """The registry and three more offices with a table alike."""
+    declared = {"codes": {"town": ["east", "west"], "ill": [0, 1]}}
+    more = {f"office{at}": {"people": released.table(people(400, seed=at), **declared)} for at in range(3)}
+    names = [ASSET, *(f"{name}.people" for name in more)]
+    found = network(path, more=more, federations={PARTS: sandbox.federation(names, disjoint=True)}, **declared)
+    profiles = ("release-controlled", "statistics-controlled", "statistics-noised", "model-controlled")
+    uses = ("desensitise", "group", "count", "train", "filter")
+    columns = tuple(ColumnUses(column=name, uses=uses) for name in people(1).columns)
+    for name in names:
+        found.set_policy(terms(asset=name, profiles=profiles, columns=columns))
+    return found
+
+
+def total(found: Embedded, profile: str = "statistics-controlled") -> sandbox.Product:
+    question = found.explain(TOTALS, purpose=released.PURPOSE, profile=profile)
+    return found.run(question, grant=found.approve(question))
+
+
+def test_rows_of_a_part_and_totals_over_it_are_not_both_released(scratch: Path) -> None:
+    """What is left of a total is that of the other parts. A model counts as totals; noise has a budget in its place."""
+    with offices(scratch / "rows first") as found:
+        answer(found)
+        with pytest.raises(Withheld, match="rows of a part were released before"):
+            total(found)
+        with pytest.raises(Withheld, match="rows of a part were released before"):
+            sandbox.learn.SecureLinearRegression().fit_federated(
+                found, table=PARTS, features=["age"], target="weight", purpose=released.PURPOSE
+            )
+        assert total(found, "statistics-noised").rows()
+    with offices(scratch / "noise first") as found:
+        total(found, "statistics-noised")
+        assert answer(found).card.rows
+    with offices(scratch / "totals first") as found:
+        assert total(found).rows()
+        with pytest.raises(Withheld) as withheld:
+            answer(found)
+        assert failed(withheld) == {"difference"}
 
 
 def test_a_revocation_stops_a_release_on_its_way(scratch: Path) -> None:

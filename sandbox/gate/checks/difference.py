@@ -37,10 +37,13 @@ class Answer:
 def check(comparison: Comparison) -> Answer:
     """Judge every aggregate that still stands against all comparable earlier releases."""
     past, candidate, whole = comparison.past, comparison.candidate, comparison.whole
+    standing = [(position, count) for position, cell in enumerate(candidate.cells) for count in cell.counts]
+    if comparison.rows_of_part:
+        known = "rows of a part were released before: what is left of a total is that of the other parts"
+        return Answer(refused=_all(standing, "inconclusive"), remark=known)
     if not past:
         return Answer(remark="no comparable earlier release")
     remark = f"{len(past)} comparable earlier releases"
-    standing = [(position, count) for position, cell in enumerate(candidate.cells) for count in cell.counts]
     if _repeats(candidate, past):
         return Answer(remark=f"{remark}; all of it was released before")
     try:

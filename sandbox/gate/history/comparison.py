@@ -19,13 +19,14 @@ class Comparison:
     """Comparable records, the candidate last; those of federated tables as releases of one whole.
 
     past: the earlier ones. k: keys that prove `min_difference` people. overlap: keys among which one person may stand. whole:
-    what the federated ones add up; None for joins.
+    what the federated ones add up; None for joins. rows_of_part: the candidate is totals over a part whose rows were released.
     """
 
     past: tuple[ReleaseRecord, ...]
     candidate: ReleaseRecord
     rules: GateRules
     whole: Compared | None
+    rows_of_part: bool = False
     _atoms: tuple[Atom, ...] | None = field(default=None, repr=False)
 
     @property
@@ -57,9 +58,12 @@ class Comparison:
 def compare(candidate: ReleaseRecord, history: Sequence[ReleaseRecord], *, rules: GateRules) -> Comparison:
     """Return a candidate beside the comparable ones of `history`: none, one or many."""
     alike, whole, k = same_kind(candidate, history), None, rules.min_difference
+    known = {record.rows.asset for record in history if record.rows is not None}
+    rows_of_part = candidate.parts is not None and not known.isdisjoint(candidate.parts.assets)
     if candidate.parts is not None:
         # Keys over parts that may share people stand for as many fewer people.
         whole = compared((*alike, candidate))
         k *= whole.overlap
         alike, candidate = whole.records[:-1], whole.records[-1]
-    return Comparison(past=earlier(candidate, alike, k=k), candidate=candidate, rules=rules, whole=whole)
+    past = earlier(candidate, alike, k=k)
+    return Comparison(past=past, candidate=candidate, rules=rules, whole=whole, rows_of_part=rows_of_part)

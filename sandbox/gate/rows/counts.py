@@ -2,8 +2,8 @@
 
 The table's classes become the cells of a record, their labels conditions on the source's columns: intervals, ends, values.
 Where a label is none of these (dates, prefixes, trees, masks) nothing can be compared, and beside comparable statistics that
-is inconclusive. Rows that are left out count as removed. Of a part of a federated table no rows are released beside its
-totals: the other parts' numbers would follow. Totals after rows are not judged for that.
+is inconclusive. Rows that are left out count as removed. Of a part of a federated table no rows are released beside exact
+totals, nor totals after its rows (`checks/difference.py`): the other parts' numbers would follow.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _END = re.compile(rf"(<|>=) ({_NUMBER})")
 
 def check(rows: RowTable, history: Sequence[ReleaseRecord]) -> tuple[Finding, ...]:
     """Return one finding."""
-    if any(record.parts is not None for record in history):
+    if any(record.parts is not None and record.cells for record in history):
         return (rows.finding(NAME, "inconclusive", "totals of a federated table with this part in them were released before"),)
     past = [record for record in history if record.rows is None and record.cells]
     comparison = compare(msgspec.structs.replace(record_of_rows(rows), rows=None), past, rules=rows.plan.rules)

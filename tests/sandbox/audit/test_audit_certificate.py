@@ -32,6 +32,7 @@ from sandbox.model.certificate import (
     Software,
     figure,
 )
+from sandbox.model.fit import ModelRecord, ModelRules
 from sandbox.model.grant import Signature
 
 replace = msgspec.structs.replace
@@ -195,3 +196,10 @@ def test_documents_that_contradict_themselves() -> None:
     with pytest.raises(DocumentError, match="seed"):
         replace(found.attacks[0], seed="abc").__post_init__()
     assert parse(canonical(found), Certificate, what="a certificate") == found
+
+
+def test_a_table_that_claims_a_models_record_is_refused(tmp_path: Path) -> None:
+    record = ModelRecord(estimator="ridge", parameters="{}", rules=ModelRules(), bounds="declared", rounds=(), findings=())
+    error = told(tmp_path, card=lambda card: replace(card, model=record))
+    assert (error.kind, error.place) == ("invalid", "product card")
+    assert "the plan fits none" in str(error)
