@@ -56,13 +56,15 @@ def _checks(plan: Plan, release: ReleaseSpec) -> list[str]:
     risk = plan.rules.risk
     if risk is None:
         return []
-    sensitive = ", ".join(release.sensitive) or "no column"
+    classes = f"at least {risk.k} rows in each class of {', '.join(release.quasi)}"
+    if release.sensitive:
+        named = ", ".join(release.sensitive)
+        classes += f", {risk.l} values of {named} in it, and a distribution within {risk.t} of the whole table's"
     return [
         f"profile {plan.rules.profile}, version {plan.rules.version}",
         f"columns and types as promised; at least {plan.rules.min_list} rows; at most {risk.suppression} of them left out",
         "no direct identifier in any column, free text included",
-        f"at least {risk.k} rows in each class of {', '.join(release.quasi)}",
-        f"in each class at least {risk.l} values of {sensitive}, and a distribution within {risk.t} of the whole table's",
+        classes,
         f"linkage and inference succeed for at most {risk.linkage} of people (upper 95 % end)",
         f"with every earlier release of {release.asset}: classes of all tables, intersected, as above; counts differ by "
         f"{plan.rules.min_difference} people or none",

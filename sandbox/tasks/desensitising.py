@@ -234,7 +234,7 @@ def _searched(
         found = k_anonymise(
             frame,
             quasi=list(spec.quasi),
-            hierarchies={item.column: _hierarchy(item.hierarchy, spec) for item in search.hierarchies},
+            hierarchies={item.column: hierarchy_of(item.hierarchy, spec) for item in search.hierarchies},
             k=risk.k,
             measure=search.measure,
             suppression_limit=search.suppression_limit,
@@ -259,7 +259,8 @@ def is_ordered(column: pd.Series[Any]) -> bool:
     return bool(ordered and column.notna().all() and column.nunique() > 1)
 
 
-def _hierarchy(given: HierarchySpec, spec: ReleaseSpec) -> Any:
+def hierarchy_of(given: HierarchySpec, spec: ReleaseSpec) -> Any:
+    """Return the hierarchy that a search uses for a column."""
     from protocols import desensitise
 
     if given.widths:

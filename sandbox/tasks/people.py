@@ -14,6 +14,7 @@ from sandbox.gate.expressions import evaluate
 from sandbox.model.expression import AggregateRef, ColumnRef, ColumnType, GroupRef
 from sandbox.model.plan import Plan
 from sandbox.model.product import ProductCard
+from sandbox.tasks.known_terms import in_released_terms
 from sandbox.tasks.shown import Shown, are_people, shown_rows
 
 if TYPE_CHECKING:
@@ -79,16 +80,18 @@ def people_in_cells(plan: Plan, table: pa.Table, card: ProductCard, people: Peop
 def people_in_rows(plan: Plan, table: pa.Table, card: ProductCard, people: People) -> tuple[Finding, ...]:
     """Attack a table of rows about people: linkage over `quasi`, what their class tells, and a dictionary of their identifiers.
 
-    Columns have the names, and values the terms, that they have in the released table. exposed of linkage: people who fit one
-    row alone. Every column of the people beside these is tried as an identifier behind released digests.
+    Columns have the names that they have in the released table; values may be in its terms or in those of its source, from
+    which the plan's rules lead to the others. exposed of linkage: people who fit one row alone. Every column of the people
+    beside these is tried as an identifier behind released digests.
     """
     from protocols import risk
 
     frame = table.to_pandas()
     quasi = list(people.quasi)
-    found = risk.linkage(frame, people.frame, quasi)
+    known = in_released_terms(plan, table, people)
+    found = risk.linkage(frame, known, quasi)
     classes = frame.astype(object).groupby(quasi, dropna=False).size()
-    joined = people.frame[quasi].astype(object).merge(classes.rename("_size").reset_index(), how="left", on=quasi)
+    joined = known.astype(object).merge(classes.rename("_size").reset_index(), how="left", on=quasi)
     alone = tuple(at for at, size in enumerate(joined["_size"]) if size == 1)
     verdict = "FAIL" if alone else found.verdict
     text = f"{found.message}; {len(alone)} fit one row alone"

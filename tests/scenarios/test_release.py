@@ -78,7 +78,7 @@ def test_real_people_with_a_search(scratch: Path) -> None:
         name=None, town=None, ill=None, note=None, age=keep, male=keep, height=keep, bmi=drop, futime=drop, status=keep
     )
     search = {
-        "hierarchies": {"age": {"widths": [10, 20, 40], "top": 60}, "height": {"widths": [10, 20, 40]}},
+        "hierarchies": {"age": {"widths": [10, 20, 40], "top": 60}, "height": {"widths": [20, 40]}},
         "suppression_limit": 0.01,
     }
     with network(scratch / "w", frame, bounds=bounds, roles=roles) as found:
@@ -501,3 +501,26 @@ def test_an_auditor_counts_again_and_attacks_with_people(scratch: Path) -> None:
     attacked = sandbox.attack(bundle, trust, auxiliary=known, quasi=["age", "town"], sensitive=["ill"])
     assert [item.attack for item in attacked.attacks.items][:2] == ["linkage", "homogeneity"]
     assert not any(item.verdict == "FAIL" for item in attacked.attacks.items)
+    raw = sandbox.attack(bundle, trust, auxiliary=frame[["age", "town"]], quasi=["age", "town"])
+    assert [item.verdict for item in raw.attacks.items] == ["PASS"]
+    assert f"{len(frame)} people match at least one row" in raw.attacks.items[0].message
+    with pytest.raises(UsageError, match="'street' is no column of the released table"):
+        sandbox.attack(bundle, trust, auxiliary=frame.assign(street=1), quasi=["street"])
+
+
+def test_people_as_they_are_meet_rows_that_a_search_generalised(scratch: Path) -> None:
+    """The auditor's people have ages and towns as they are; which level the search chose follows from what was released."""
+    frame = people(600)
+    search = {"age": {"widths": [20, 40]}}
+    with network(scratch / "w", frame) as found:
+        trust = found.write_trust(scratch / "trust.toml")
+        text = rules(age='{ rule = "keep" }', ill='{ rule = "drop" }')
+        product = answer(found, text, sensitive=[], k_anonymity={"hierarchies": search})
+        bundle, shown = product.bundle(scratch / "bundle"), product.to_pandas()
+    assert set(shown["age"]) != set(frame["age"].astype(str)), "nothing was generalised"
+    report = sandbox.attack(bundle, trust, auxiliary=frame, quasi=["age", "town"])
+    linked = report.attacks.items[0]
+    assert f"{len(frame)} people match at least one row" in linked.message
+    expected = shown.groupby(["age", "town"]).ngroups / len(frame)
+    assert linked.risk is not None
+    assert linked.risk.value == pytest.approx(expected, abs=0.01)
