@@ -25,7 +25,7 @@ from sandbox.model.policy import MatchingMode, Policy
 from sandbox.node.asking import AsksForRows
 from sandbox.node.computation import compute
 from sandbox.node.conduct import Conduct, OnFrame
-from sandbox.node.gate import publish, write_evidence
+from sandbox.node.gate import publish, withhold, write_evidence
 from sandbox.node.granting import request, sign
 from sandbox.node.machinery import Machinery
 from sandbox.node.manager import ManagerNode, refusal
@@ -307,6 +307,8 @@ class Embedded(AsksForRows):
             return (is_stopped is not None and is_stopped()) or self.manager.is_revoked(grant)
 
         clockwork = Clockwork(on_progress=on_progress or notebook_progress(), is_stopped=stopped)
+        insecure = self._insecure_test_keys
+        conduct = Conduct(clockwork=clockwork, timeout_s=timeout_s, on_frame=on_frame, allow_insecure_key=insecure)
         try:
             proceedings, judge = compute(
                 self.manager,
@@ -315,15 +317,15 @@ class Embedded(AsksForRows):
                 decision=decision,
                 grant=grant,
                 machinery=self.machinery,
-                conduct=Conduct(
-                    clockwork=clockwork,
-                    timeout_s=timeout_s,
-                    on_frame=on_frame,
-                    allow_insecure_key=self._insecure_test_keys,
-                ),
+                conduct=conduct,
             )
             clockwork.update("gate: check and release", 0, 1)
-            product = publish(self.manager, proceedings, judge)
+            try:
+                product = publish(self.manager, proceedings, judge)
+            except Denied:  # revoked, or over, since it began
+                if conduct.told.is_set():
+                    withhold(self.manager, task, decision, proceedings.opened)
+                raise
         except Withheld:
             raise
         except BaseException as error:

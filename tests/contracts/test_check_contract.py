@@ -91,6 +91,7 @@ def test_every_release_states_every_check() -> None:
         "rare_group",
         "secondary",
         "difference",
+        "reconstruction",
     ]
     assert {finding.verdict for finding in answer.findings} == {"pass"}
 

@@ -241,22 +241,23 @@ def test_too_few_parts_are_no_fit_and_what_was_told_costs_a_use(scratch: Path) -
         agencies.require_sound(found, scratch)
 
 
-def test_revocation_between_rounds_ends_the_fit(scratch: Path) -> None:
+@pytest.mark.parametrize("when", ["round 2", "gate: check"])
+def test_revocation_between_rounds_ends_the_fit_and_costs_what_was_told(scratch: Path, when: str) -> None:
     with network(scratch / "w", tables(4)) as found:
         question = FitQuestion(estimator=Logistic(), table=NAME, features=tuple(FEATURES), target="sex")
         explanation = found.explain(question, purpose="research")
         grant = found.approve(explanation)
-        seen: list[str] = []
 
         def progress(step: str, done: int, total: int) -> None:
-            if step.startswith("round 2"):
+            if step.startswith(when):
                 found.revoke(grant, by="p1", reason="enough")
-            seen.append(step)
 
-        with pytest.raises(Denied, match="revoked while the task ran"):
+        with pytest.raises(Denied, match="revoked"):
             found.run(explanation, grant=grant, on_progress=progress)
-        assert not any(step.startswith("round 5") for step in seen)
         assert not found.products()
+        # Weights had left the gate by then.
+        assert agencies.uses(found) == 1
+        assert agencies.kinds(found)["product.withheld"] == 1
         agencies.require_sound(found, scratch)
 
 

@@ -143,9 +143,9 @@ def test_a_revocation_stops_the_run_at_its_next_chunk(step: str, scratch: Path, 
 def test_a_revocation_while_the_gate_judges_still_stops_the_release(
     scratch: Path, in_process: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sandbox.node import gate
+    from sandbox.tasks import judging
 
-    judged = gate.release
+    judged = judging.release
     with agencies.make(scratch / "w") as network:
         explanation = agencies.ask(network)
         grant = network.approve(explanation, calls=3)
@@ -156,7 +156,7 @@ def test_a_revocation_while_the_gate_judges_still_stops_the_release(
                 network.revoke(grant, by="registry", reason="late, and not too late")
             return found
 
-        monkeypatch.setattr(gate, "release", release)
+        monkeypatch.setattr(judging, "release", release)
         with pytest.raises(Denied, match="revoked"):
             network.run(explanation, grant=grant)
         assert agencies.uses(network) == 0

@@ -101,7 +101,7 @@ def test_a_model_from_job_to_verified_bundle(run: Run, workspace: Path) -> None:
         ({"alpha = 2.0": "alpha = -2.0"}, r"alpha is a number of 0 or more"),
         ({'table = "city.staff"\n': ""}, r"model\..*required field `table`"),
         ({'["age", "rank"]': '["age", 3]'}, r"model\.features\[.*Expected `str`"),
-        ({"[model]": 'sql = "SELECT 1"\n[model]'}, r"sql and \[model\]: a job asks one question, or fits one model"),
+        ({"[model]": 'sql = "SELECT 1"\n[model]'}, r"sql, \[model\] and \[release\]: a job asks one question, fits one"),
         ({MODEL: ""}, r"sql: is empty; a job has a question in sql, or a section \[model\]"),
     ],
 )
