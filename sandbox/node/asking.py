@@ -14,7 +14,7 @@ from sandbox.node.manager import ManagerNode
 from sandbox.node.workspace import Workspace
 from sandbox.planning import plan_release, rules_for
 from sandbox.tasks.explain import Explanation, explained
-from sandbox.tasks.rulebook import release_request
+from sandbox.tasks.released.rulebook import release_request
 
 RELEASE_PROFILE = "release-controlled"
 

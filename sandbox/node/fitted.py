@@ -22,10 +22,10 @@ from sandbox.node.provider import Contribution, ProviderNode
 from sandbox.node.rounds import run_rounds
 from sandbox.node.session import SessionResult
 from sandbox.tasks.casefile import Task
-from sandbox.tasks.fitting import fewest_parties, overlap_of, round_params, spec_of, steps_of
 from sandbox.tasks.fragments import LocalSample
 from sandbox.tasks.judging import Judge
-from sandbox.tasks.modelling import fitted, judge_of_model
+from sandbox.tasks.models.fitting import fewest_parties, overlap_of, round_params, spec_of, steps_of
+from sandbox.tasks.models.modelling import fitted, judge_of_model
 
 __all__ = ["gather", "play"]
 

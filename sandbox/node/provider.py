@@ -41,11 +41,11 @@ from sandbox.node.workspace import Clock, Workspace, write_secret
 from sandbox.sources import Source
 from sandbox.tasks.adding import shares_of
 from sandbox.tasks.commitments import TableCommitment, commit_table
-from sandbox.tasks.desensitising import LocalTable, ReleaseSecrets, run_release
-from sandbox.tasks.fitting import steps_of
 from sandbox.tasks.fragments import LocalResult, LocalRows, LocalSample, LocalVector, run_fragment
+from sandbox.tasks.models.fitting import steps_of
 from sandbox.tasks.noised import noise_of, with_noise
-from sandbox.tasks.releasing import statement_of
+from sandbox.tasks.released.desensitising import LocalTable, ReleaseSecrets, run_release
+from sandbox.tasks.released.releasing import statement_of
 
 if TYPE_CHECKING:
     from sandbox.node.session import OnProgress

@@ -14,8 +14,8 @@ from sandbox.node.provider import Contribution, ProviderNode
 from sandbox.node.session import SessionResult, run_session
 from sandbox.tasks.casefile import Task
 from sandbox.tasks.judging import Judge
-from sandbox.tasks.judging_rows import judge_of_rows
-from sandbox.tasks.releasing import handover_params
+from sandbox.tasks.released.judging import judge_of_rows
+from sandbox.tasks.released.releasing import handover_params
 
 
 def gather(manager: ManagerNode, nodes: Mapping[str, ProviderNode], task: Task, conduct: Conduct) -> dict[str, Contribution]:

@@ -18,7 +18,7 @@ from sandbox.model.asset import Asset
 from sandbox.model.plan import Plan
 from sandbox.planning import fragment, require_sound
 from sandbox.sources import Source
-from sandbox.tasks.fitting import part_sample
+from sandbox.tasks.models.fitting import part_sample
 from sandbox.tasks.rows import provider_rows
 from sandbox.tasks.totals import part_vector
 

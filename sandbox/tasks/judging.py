@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from sandbox.gate.cells import CellTable
 from sandbox.gate.release import release
@@ -15,9 +13,7 @@ from sandbox.model.product import AbsentPart, ProductCard, ReleaseRecord
 from sandbox.tasks.card import product_card
 from sandbox.tasks.measured import Measured
 from sandbox.tasks.methods import method_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from sandbox.tasks.payload import arrow_file
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +39,6 @@ Judge = Callable[[Sequence[ReleaseRecord]], Judged]
 def judge_of_cells(plan: Plan, table: CellTable, *, absent: tuple[AbsentPart, ...] = ()) -> Judge:
     """Return the judge of decrypted cells: the gate's checks, cell by cell. absent: parts that fell silent."""
     return functools.partial(_judge_cells, plan, table, absent)
-
-
-def arrow_file(table: pa.Table) -> tuple[bytes, str]:
-    """Return a table as an Arrow file, and its schema as text."""
-    import pyarrow as pa
-
-    sink = io.BytesIO()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue(), table.schema.to_string()
 
 
 def _judge_cells(plan: Plan, table: CellTable, absent: tuple[AbsentPart, ...], history: Sequence[ReleaseRecord]) -> Judged:

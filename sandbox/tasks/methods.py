@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sandbox.model.plan import Plan
-from sandbox.tasks import adding, fitting, joining, releasing
+from sandbox.tasks import adding, joining
 from sandbox.tasks.method import Method
+from sandbox.tasks.models import fitting
+from sandbox.tasks.released import releasing
 
 METHODS: Mapping[str, Method] = {
     "join/1": joining.METHOD,

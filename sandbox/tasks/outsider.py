@@ -21,7 +21,7 @@ from sandbox.model.decision import Reason, Verdict
 from sandbox.model.expression import AggregateRef
 from sandbox.model.plan import Plan
 from sandbox.model.product import ProductCard, ReleaseRecord, Suppression
-from sandbox.tasks.fitting import overlap_of
+from sandbox.tasks.models.fitting import overlap_of
 from sandbox.tasks.shown import Shown, of_what, shown_rows
 
 if TYPE_CHECKING:

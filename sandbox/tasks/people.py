@@ -1,4 +1,4 @@
-"""People: what an auditor's file of people makes of a product: who fits so few that the product tells of them."""
+"""People: what an auditor's file of people makes of a table of cells: who fits so few that it tells of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from sandbox.gate.expressions import evaluate
 from sandbox.model.expression import AggregateRef, ColumnRef, ColumnType, GroupRef
 from sandbox.model.plan import Plan
 from sandbox.model.product import ProductCard
-from sandbox.tasks.known_terms import in_released_terms
 from sandbox.tasks.shown import Shown, are_people, shown_rows
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from protocols.risk import Finding
 
-HEX_LENGTHS = (32, 40, 64)
 Person = Mapping[str, Label]
 
 
@@ -75,49 +73,6 @@ def people_in_cells(plan: Plan, table: pa.Table, card: ProductCard, people: Peop
         exposed=tuple(exposed),
     )
     return (found, *(_homogeneity(plan, rows, told, numbers, names.index(name)) for name in people.sensitive))
-
-
-def people_in_rows(plan: Plan, table: pa.Table, card: ProductCard, people: People) -> tuple[Finding, ...]:
-    """Attack a table of rows about people: linkage over `quasi`, what their class tells, and a dictionary of their identifiers.
-
-    Columns have the names that they have in the released table; values may be in its terms or in those of its source, from
-    which the plan's rules lead to the others. exposed of linkage: people who fit one row alone. Every column of the people
-    beside these is tried as an identifier behind released digests.
-    """
-    from protocols import risk
-
-    frame = table.to_pandas()
-    quasi = list(people.quasi)
-    known = in_released_terms(plan, table, people)
-    found = risk.linkage(frame, known, quasi)
-    classes = frame.astype(object).groupby(quasi, dropna=False).size()
-    joined = known.astype(object).merge(classes.rename("_size").reset_index(), how="left", on=quasi)
-    alone = tuple(at for at, size in enumerate(joined["_size"]) if size == 1)
-    verdict = "FAIL" if alone else found.verdict
-    text = f"{found.message}; {len(alone)} fit one row alone"
-    linked = dataclasses.replace(found, verdict=verdict, message=text, exposed=alone)
-    told = [risk.homogeneity(frame, quasi, name) for name in people.sensitive]
-    return (linked, *told, *_dictionaries(frame, people))
-
-
-def _dictionaries(frame: pd.DataFrame, people: People) -> list[Finding]:
-    from protocols import risk
-    from protocols.risk.identifiers import listed
-
-    digests = [name for name in frame.columns if _is_digest(frame[name])]
-    known = [name for name in people.frame.columns if name not in (*people.quasi, *people.sensitive)]
-    found = []
-    for name in digests:
-        values = [str(value) for column in known for value in people.frame[column].dropna()]
-        if values:
-            attack = risk.dictionary(frame[name].dropna(), listed(values, "identifiers of the people"))
-            found.append(dataclasses.replace(attack, message=f"column {name!r}: {attack.message}"))
-    return found
-
-
-def _is_digest(column: pd.Series[Any]) -> bool:
-    values = [value for value in column if isinstance(value, str)]
-    return bool(values) and all(len(value) in HEX_LENGTHS and set(value) <= set("0123456789abcdefABCDEF") for value in values)
 
 
 def _homogeneity(plan: Plan, rows: list[Shown], told: list[list[int]], numbers: list[int], group: int) -> Finding:

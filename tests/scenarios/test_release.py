@@ -20,9 +20,9 @@ from sandbox.embedded import Embedded
 from sandbox.errors import AuditError, Denied, SourceError, UsageError, Withheld
 from sandbox.model.policy import ColumnUses, Policy
 from sandbox.node import provider
-from sandbox.tasks import desensitising
-from sandbox.tasks.desensitising import LocalTable
-from sandbox.tasks.judging import arrow_file
+from sandbox.tasks.payload import arrow_file
+from sandbox.tasks.released import desensitising
+from sandbox.tasks.released.desensitising import LocalTable
 
 pytestmark = pytest.mark.usefixtures("in_process")
 QUASI = ["age", "town"]

@@ -25,9 +25,9 @@ from sandbox.model.asset import Asset, Column, KeyDomain
 from sandbox.model.expression import Case, ColumnRef
 from sandbox.model.plan import Plan
 from sandbox.planning import plan_release, rules_for
-from sandbox.tasks.desensitising import released_schema
-from sandbox.tasks.judging import arrow_file
-from sandbox.tasks.rulebook import release_request
+from sandbox.tasks.payload import arrow_file
+from sandbox.tasks.released.desensitising import released_schema
+from sandbox.tasks.released.rulebook import release_request
 
 KINDS = {
     "id": "integer",

@@ -17,7 +17,8 @@ from sandbox.gate import release
 from sandbox.model.plan import Plan
 from sandbox.model.product import ProductCard
 from sandbox.tasks.card import product_card
-from sandbox.tasks.people import People, people_in_cells, people_in_rows
+from sandbox.tasks.people import People, people_in_cells
+from sandbox.tasks.released.people import people_in_rows
 
 RULES = msgspec.structs.replace(THRESHOLDS_ONLY, min_keys=10, min_contributors=10)
 

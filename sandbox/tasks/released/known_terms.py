@@ -78,7 +78,7 @@ def _under_rule(plan: Plan, release: ReleaseSpec, given: pd.Series[Any]) -> pd.S
 def _levels(release: ReleaseSpec, given: pd.Series[Any]) -> Iterator[pd.Series[Any]]:
     """Yield a column at each level that a search could have chosen for it."""
     from protocols.errors import ParameterError
-    from sandbox.tasks.desensitising import hierarchy_of
+    from sandbox.tasks.released.hierarchies import hierarchy_of
 
     search = release.k_anonymity
     found = [] if search is None else [item.hierarchy for item in search.hierarchies if item.column == given.name]

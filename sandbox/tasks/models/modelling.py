@@ -19,9 +19,10 @@ from sandbox.model.fit import FitSpec, ModelRecord, Round
 from sandbox.model.plan import Plan
 from sandbox.model.product import AbsentPart, ProductCard, ProductColumn, ReleaseRecord
 from sandbox.tasks.card import sources_of
-from sandbox.tasks.fitting import overlap_of, spec_of
-from sandbox.tasks.judging import Judge, Judged, arrow_file
+from sandbox.tasks.judging import Judge, Judged
 from sandbox.tasks.methods import method_of
+from sandbox.tasks.models.fitting import overlap_of, spec_of
+from sandbox.tasks.payload import arrow_file
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

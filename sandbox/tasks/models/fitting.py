@@ -23,8 +23,8 @@ from sandbox.model.canonical import digest
 from sandbox.model.fit import PCA, FitSpec, KMeans, Linear, Logistic, ModelRules, Ridge
 from sandbox.model.plan import Measure, Plan
 from sandbox.tasks.adding import BYTES_PER_NEIGHBOUR, federation_of
-from sandbox.tasks.measuring_models import measure_model
 from sandbox.tasks.method import Cost, Method
+from sandbox.tasks.models.measuring import measure_model
 
 LARGEST_SUM = (1 << 63) - 1
 MAX_NUMBERS = 1 << 27

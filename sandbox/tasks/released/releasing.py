@@ -12,12 +12,12 @@ from sandbox.model.evidence import InputCommitment, payload_digest
 from sandbox.model.plan import Plan
 from sandbox.model.release import ReleaseSpec
 from sandbox.model.statement import TableStatement
-from sandbox.tasks.measuring_rows import measure_rows
 from sandbox.tasks.method import Cost, Method
-from sandbox.tasks.people import people_in_rows
+from sandbox.tasks.released.measuring import measure_rows
+from sandbox.tasks.released.people import people_in_rows
 
 if TYPE_CHECKING:
-    from sandbox.tasks.desensitising import LocalTable, TagArray
+    from sandbox.tasks.released.desensitising import LocalTable, TagArray
 
 VALUE_BYTES = 12
 TAG_BYTES = 8

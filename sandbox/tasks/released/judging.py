@@ -17,12 +17,12 @@ from sandbox.model.plan import Plan
 from sandbox.model.product import ProductCard, ProductColumn, ReleaseNote, ReleaseRecord, SourceNote
 from sandbox.model.signature import PublicIdentity
 from sandbox.model.statement import SignedStatement
-from sandbox.tasks.attacking import attacks_asked
 from sandbox.tasks.judging import Judge, Judged
 from sandbox.tasks.measured import Measured
-from sandbox.tasks.measuring_rows import told
 from sandbox.tasks.methods import method_of
-from sandbox.tasks.releasing import release_of, tags_digest
+from sandbox.tasks.released.attacking import attacks_asked
+from sandbox.tasks.released.measuring import told
+from sandbox.tasks.released.releasing import release_of, tags_digest
 
 if TYPE_CHECKING:
     import pyarrow as pa

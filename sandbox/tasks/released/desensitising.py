@@ -19,13 +19,14 @@ from sandbox.errors import SourceError
 from sandbox.model.asset import Asset
 from sandbox.model.decision import Finding
 from sandbox.model.plan import Plan
-from sandbox.model.release import HierarchySpec, KAnonymity, ReleaseSpec
+from sandbox.model.release import KAnonymity, ReleaseSpec
 from sandbox.planning.release import arrow_type, bind, require_promised
 from sandbox.sources import Source
 from sandbox.sources.columns import quoted
-from sandbox.tasks.attacking import attacked
 from sandbox.tasks.fragments import LocalResult, require_columns
-from sandbox.tasks.judging import arrow_file
+from sandbox.tasks.payload import arrow_file
+from sandbox.tasks.released.attacking import attacked
+from sandbox.tasks.released.hierarchies import hierarchy_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -257,19 +258,6 @@ def is_ordered(column: pd.Series[Any]) -> bool:
     numbers = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
     ordered = numbers or pd.api.types.is_datetime64_any_dtype(column)
     return bool(ordered and column.notna().all() and column.nunique() > 1)
-
-
-def hierarchy_of(given: HierarchySpec, spec: ReleaseSpec) -> Any:
-    """Return the hierarchy that a search uses for a column."""
-    from protocols import desensitise
-
-    if given.widths:
-        return desensitise.Interval(widths=given.widths, origin=given.origin, bottom=given.bottom, top=given.top)
-    if given.levels:
-        return desensitise.Date(levels=given.levels)
-    if given.keep:
-        return desensitise.Prefix(keep=given.keep)
-    return desensitise.Tree.from_text({item.name: item.text for item in spec.trees}[given.tree])
 
 
 def _is_missing(value: Any) -> bool:

@@ -1,0 +1,1 @@
+"""Models fitted over a federated table: a method of its own, and what its product measures."""

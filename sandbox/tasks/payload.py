@@ -1,0 +1,19 @@
+"""The payload of a product: one table as an Arrow file."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def arrow_file(table: pa.Table) -> tuple[bytes, str]:
+    """Return a table as an Arrow file, and its schema as text."""
+    import pyarrow as pa
+
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue(), table.schema.to_string()
