@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sandbox.errors import DocumentError, NotFound, UsageError
+from sandbox.errors import NotFound
+from sandbox.tasks.textfile import read_document
 
 if TYPE_CHECKING:
     from sandbox.embedded import Embedded
@@ -48,20 +49,7 @@ def opened(given: Path | None) -> Iterator[Embedded]:
 
 def read_text(path: Path) -> str:
     """Return a small UTF-8 file's text. Raises NotFound, UsageError for what is no such file, DocumentError."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        raise NotFound(f"there is no file {str(path)!a}") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a path"
-        raise UsageError(f"the file {str(path)!a} cannot be read: {reason}") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise DocumentError(f"{str(path)!a} is larger than {MAX_FILE_BYTES} bytes")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise DocumentError(f"{str(path)!a} is not UTF-8 text; save it as UTF-8") from None
+    return read_document(path, limit=MAX_FILE_BYTES)
 
 
 def read_job(path: Path) -> Job:

@@ -1,11 +1,13 @@
-"""The card and the payload of a product, from a release."""
+"""The card of a product: what every method says alike, and that of a table of cells."""
 
 from __future__ import annotations
 
 from collections.abc import Container
+from typing import Any
 
 from sandbox.gate.cells import CellTable, ProviderNote
 from sandbox.gate.release import Release
+from sandbox.model.decision import Finding
 from sandbox.model.plan import Plan
 from sandbox.model.product import AbsentPart, DropCount, ProductCard, ProductColumn, SourceNote
 from sandbox.tasks.methods import method_of
@@ -16,21 +18,9 @@ def product_card(
 ) -> ProductCard:
     """Return the card of a product: everything that its reader must know. absent: parts that fell silent."""
     k = plan.rules.min_keys
-    return ProductCard(
-        version=1,
-        title=plan.title,
-        purpose=plan.purpose,
-        recipients=plan.recipients,
-        operator=plan.operator,
-        gate=plan.gate,
-        sql=plan.sql,
-        plan_digest=plan.digest(),
+    return card_of(
+        plan,
         sources=sources_of(plan, table.parts),
-        method=method_of(plan).title(plan),
-        parameters=plan.parameters,
-        profile=plan.rules.profile,
-        profile_version=plan.rules.version,
-        rules=plan.rules,
         columns=tuple(
             ProductColumn(name=column.name, type=column.type.name, digits=column.type.digits) for column in release.columns
         ),
@@ -49,9 +39,41 @@ def product_card(
             )
             for note in table.notes
         ),
-        lineage=(),
         licence=licence,
         absent=absent,
+    )
+
+
+def card_of(
+    plan: Plan,
+    *,
+    sources: tuple[SourceNote, ...],
+    columns: tuple[ProductColumn, ...],
+    rows: int,
+    findings: tuple[Finding, ...],
+    **more: Any,
+) -> ProductCard:
+    """Return a card with all that the plan says of its product. more: fields of a method's own; none is withheld by default."""
+    return ProductCard(
+        version=1,
+        title=plan.title,
+        purpose=plan.purpose,
+        recipients=plan.recipients,
+        operator=plan.operator,
+        gate=plan.gate,
+        sql=plan.sql,
+        plan_digest=plan.digest(),
+        sources=sources,
+        method=method_of(plan).title(plan),
+        parameters=plan.parameters,
+        profile=plan.rules.profile,
+        profile_version=plan.rules.version,
+        rules=plan.rules,
+        columns=columns,
+        rows=rows,
+        findings=findings,
+        lineage=(),
+        **{"withheld": (), "no_values": (), "marks": (), "dropped": ()} | more,
     )
 
 

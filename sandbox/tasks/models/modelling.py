@@ -17,8 +17,8 @@ from sandbox.model.canonical import canonical
 from sandbox.model.decision import Finding
 from sandbox.model.fit import FitSpec, ModelRecord, Round
 from sandbox.model.plan import Plan
-from sandbox.model.product import AbsentPart, ProductCard, ProductColumn, ReleaseRecord
-from sandbox.tasks.card import sources_of
+from sandbox.model.product import AbsentPart, ProductColumn, ReleaseRecord
+from sandbox.tasks.card import card_of, sources_of
 from sandbox.tasks.judging import Judge, Judged
 from sandbox.tasks.methods import method_of
 from sandbox.tasks.models.fitting import overlap_of, spec_of
@@ -73,29 +73,12 @@ def _judge(plan: Plan, outcome: Fitted, absent: tuple[AbsentPart, ...], history:
     spec, _ = spec_of(plan)
     table = _table(spec, model)
     payload, schema = arrow_file(table)
-    card = ProductCard(
-        version=1,
-        title=plan.title,
-        purpose=plan.purpose,
-        recipients=plan.recipients,
-        operator=plan.operator,
-        gate=plan.gate,
-        sql=plan.sql,
-        plan_digest=plan.digest(),
+    card = card_of(
+        plan,
         sources=sources_of(plan, outcome.parts),
-        method=method_of(plan).title(plan),
-        parameters=plan.parameters,
-        profile=plan.rules.profile,
-        profile_version=plan.rules.version,
-        rules=plan.rules,
         columns=tuple(ProductColumn(name=field.name, type=_type_name(field.type)) for field in table.schema),
         rows=len(table),
         findings=findings,
-        withheld=(),
-        no_values=(),
-        marks=(),
-        dropped=(),
-        lineage=(),
         absent=absent,
         model=outcome.record,
     )

@@ -14,9 +14,10 @@ from sandbox.model.canonical import parse
 from sandbox.model.decision import Finding, Verdict
 from sandbox.model.evidence import InputCommitment, payload_digest
 from sandbox.model.plan import Plan
-from sandbox.model.product import ProductCard, ProductColumn, ReleaseNote, ReleaseRecord, SourceNote
+from sandbox.model.product import ProductCard, ProductColumn, ReleaseNote, ReleaseRecord
 from sandbox.model.signature import PublicIdentity
 from sandbox.model.statement import SignedStatement
+from sandbox.tasks.card import card_of, sources_of
 from sandbox.tasks.judging import Judge, Judged
 from sandbox.tasks.measured import Measured
 from sandbox.tasks.methods import method_of
@@ -119,7 +120,7 @@ def _refused(plan: Plan, *findings: Finding) -> Judged:
         aggregates=(),
         cells=(),
     )
-    card = _bare_card(plan, findings, rows=0, columns=(), release=None)
+    card = card_of(plan, sources=sources_of(plan, ()), columns=(), rows=0, findings=findings)
     return Judged(payload=b"", arrow_schema="", card=card, measured=Measured(measures=()), record=empty, nothing_released=True)
 
 
@@ -136,42 +137,5 @@ def _card(
         statement=signed,
     )
     columns = tuple(ProductColumn(name=column.name, type=column.type or "") for column in release.released)
-    return _bare_card(plan, findings, rows=table.num_rows, columns=columns, release=note)
-
-
-def _bare_card(
-    plan: Plan, findings: tuple[Finding, ...], *, rows: int, columns: tuple[ProductColumn, ...], release: ReleaseNote | None
-) -> ProductCard:
-    return ProductCard(
-        version=1,
-        title=plan.title,
-        purpose=plan.purpose,
-        recipients=plan.recipients,
-        operator=plan.operator,
-        gate=plan.gate,
-        sql=plan.sql,
-        plan_digest=plan.digest(),
-        sources=tuple(
-            SourceNote(
-                provider=entry.provider,
-                asset=entry.asset,
-                asset_version=entry.asset_version,
-                asset_digest=entry.asset_digest,
-            )
-            for entry in plan.inputs
-        ),
-        method=method_of(plan).title(plan),
-        parameters=plan.parameters,
-        profile=plan.rules.profile,
-        profile_version=plan.rules.version,
-        rules=plan.rules,
-        columns=columns,
-        rows=rows,
-        findings=findings,
-        withheld=(),
-        no_values=(),
-        marks=(),
-        dropped=(),
-        lineage=(),
-        release=release,
-    )
+    rows = table.num_rows
+    return card_of(plan, sources=sources_of(plan, ()), columns=columns, rows=rows, findings=findings, release=note)

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from sandbox.errors import DocumentError, NotFound, UsageError
+from sandbox.errors import DocumentError
 from sandbox.model.release import JobKAnonymity, JobRelease, NamedText, ReleaseRequest
+from sandbox.tasks.textfile import read_document
 
 MAX_TEXT_BYTES = 8 << 20
 """Of a rule or hierarchy file: it stands in the plan, which everyone signs."""
@@ -31,7 +32,7 @@ def release_request(
 
     directory, text = Path(), os.fspath(rules)
     if isinstance(rules, os.PathLike) or "\n" not in text:
-        directory, text = Path(text).parent, read_document(Path(text))
+        directory, text = Path(text).parent, read_document(Path(text), limit=MAX_TEXT_BYTES)
     search = _search(k_anonymity)
     named = [] if search is None else [item.tree for _, item in sorted(search.hierarchies.items()) if item.tree]
     trees = dict.fromkeys((*rulefile.parse(text).tree_files, *named))
@@ -39,29 +40,11 @@ def release_request(
     return ReleaseRequest(
         asset=job.asset,
         rules=text,
-        trees=tuple(NamedText(name=name, text=read_document(directory / name)) for name in trees),
+        trees=tuple(NamedText(name=name, text=read_document(directory / name, limit=MAX_TEXT_BYTES)) for name in trees),
         quasi=job.quasi,
         sensitive=job.sensitive,
         k_anonymity=None if search is None else search.settled(),
     )
-
-
-def read_document(path: Path) -> str:
-    """Return a rule or hierarchy file's text. Raises NotFound, UsageError for what is no such file, DocumentError."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_TEXT_BYTES + 1)
-    except FileNotFoundError:
-        raise NotFound(f"there is no file {str(path)!a}") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a path"
-        raise UsageError(f"the file {str(path)!a} cannot be read: {reason}") from None
-    if len(data) > MAX_TEXT_BYTES:
-        raise DocumentError(f"{str(path)!a} is larger than {MAX_TEXT_BYTES} bytes")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise DocumentError(f"{str(path)!a} is not UTF-8 text; save it as UTF-8") from None
 
 
 def _search(given: Mapping[str, Any] | JobKAnonymity | None) -> JobKAnonymity | None:
