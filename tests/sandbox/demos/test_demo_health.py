@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,6 +62,24 @@ def test_cohort_has_one_row_a_person_with_their_earliest_diagnosis() -> None:
 def test_released_numbers_equal_the_pooled_tables(result: DemoResult) -> None:
     reasons = assert_exact(result.product, pooled(result.explanation.plan.sql, tables(PATIENTS), 10))
     assert "BELOW_K" in reasons
+
+
+def test_the_readme_shows_what_the_pooled_tables_give(result: DemoResult) -> None:
+    """All 17,549 people: every number of the table to the digits that it shows, and how many checks a bundle passes."""
+    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    shown = text.partition("<!-- demo -->")[2].partition("<!-- /demo -->")[0]
+    expected = pooled(result.explanation.plan.sql, tables(None), 10)
+    lines = re.findall(r"^ *([01])  (.{11})  (.*?)  +(\S+) +(\S+) +(\S+)$", shown, flags=re.MULTILINE)
+    assert len(lines) == len(expected)
+    for sex, band, diagnosis, *numbers in lines:
+        cell = expected[int(sex), band.strip(), diagnosis.strip()]
+        if cell["keys"] < 10:
+            assert numbers == ["·k", "·k", "·k"]
+            continue
+        exact = [cell["patients"], float(cell["mean_hdl"]), math.sqrt(float(cell["sd_hdl"].square))]
+        assert numbers == [str(exact[0]), *(f"{value:.6g}" for value in exact[1:])]
+    checks = len(sandbox.verify(result.bundle, trust=result.trust).checks)
+    assert f"passes {checks} checks" in shown
 
 
 def test_the_bundle_verifies_and_is_of_this_product(result: DemoResult) -> None:
