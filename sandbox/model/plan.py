@@ -204,6 +204,10 @@ class Plan(Document, frozen=True, kw_only=True):
         """Whether the inputs are joined, in whatever way keys are matched."""
         return self.protocol in ("join/1", "keyed-join/1")
 
+    def overlap(self, parts: int) -> int:
+        """Return among how many of `parts` parts' rows one person may stand: one, unless a federated table says otherwise."""
+        return 1 if self.federation is None or self.federation.disjoint else parts
+
     def digest(self) -> str:
         """Return `sha256:<hex>` over the plan's canonical bytes."""
         return digest(self)

@@ -13,9 +13,8 @@ from sandbox.model.product import AbsentPart, AbsentStep
 from sandbox.node.conduct import Conduct
 from sandbox.node.machinery import Machines
 from sandbox.node.manager import ManagerNode
-from sandbox.node.parts import NOT_READ, cutting, gather
+from sandbox.node.parts import NOT_READ, gather, quiet, run_sum
 from sandbox.node.provider import Contribution, ProviderNode
-from sandbox.node.rounds import run_rounds
 from sandbox.node.session import SessionResult
 from sandbox.tasks.adding import sum_params
 from sandbox.tasks.casefile import Task
@@ -36,41 +35,26 @@ def play(
     conduct: Conduct,
 ) -> tuple[tuple[SessionResult, ...], Judge]:
     """Play the rounds; return the session, and the judge of the sum's cells, which nobody else sees."""
-    plan, clockwork, session = task.plan, conduct.clockwork, secrets.token_bytes(16)
+    plan, clockwork = task.plan, conduct.clockwork
     parties = {entry.provider: entry.asset for entry in plan.inputs if entry.provider in contributions}
     params = sum_params(
         plan,
-        session=session,
+        session=secrets.token_bytes(16),
         keys={name: nodes[name].identity.public.to_bytes() for name in parties},
         gate_key=manager.identity.public.to_bytes(),
         inputs=plan.digest(),
         parties=parties,
     )
-    progress = clockwork.progress()
-    # The parts' threads report nothing: the account of a run's time is the desk's.
-    quiet = type(progress)(is_cancelled=clockwork.is_cancelled)
-    operator = aggregation.SumOperator(plan.operator, params, mapper=machines.mapper, progress=progress)
-    gate = aggregation.SumGate(
-        plan.gate,
+    silent = quiet(conduct)
+    result, total = run_sum(
+        manager,
+        nodes,
         params,
-        manager.identity.sign_raw,
-        history=aggregation.SumHistory(manager.records.sums(plan.digest())),
-        progress=progress,
+        {name: nodes[name].sum_role(plan, params, contributions[name], progress=silent) for name in parties},
+        conduct=conduct,
+        progress=clockwork.progress(),
+        mapper=machines.mapper,
     )
-
-    result = run_rounds(
-        session,
-        operator,
-        gate,
-        {name: nodes[name].sum_role(plan, params, contributions[name], progress=quiet) for name in parties},
-        timeout_s=conduct.timeout_s,
-        is_cancelled=clockwork.is_cancelled,
-        on_frame=conduct.on_frame,
-        cut=cutting(nodes, params),
-    )
-    total: aggregation.SumResult = result.outputs[plan.gate]
-    with manager.ledger.transaction(manager.clock()) as transaction:
-        manager.records.add_sum(transaction.connection, plan.digest(), total.survivors)
     clockwork.update(f"{plan.gate}: add up", 1, 1)
     kept = [index for index, entry in enumerate(plan.inputs) if entry.provider in total.survivors]
     totals = total.values

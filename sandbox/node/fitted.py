@@ -17,9 +17,8 @@ from sandbox.model.product import AbsentPart, AbsentStep
 from sandbox.node.conduct import Conduct
 from sandbox.node.machinery import Machines
 from sandbox.node.manager import ManagerNode
-from sandbox.node.parts import NOT_READ, cutting, gather
+from sandbox.node.parts import NOT_READ, gather, quiet, run_sum
 from sandbox.node.provider import Contribution, ProviderNode
-from sandbox.node.rounds import run_rounds
 from sandbox.node.session import SessionResult
 from sandbox.tasks.casefile import Task
 from sandbox.tasks.fragments import LocalSample
@@ -108,36 +107,24 @@ class NodeRounds(Rounds):
             gate_key=manager.identity.public.to_bytes(),
             parties=self._living,
         )
-        progress = clockwork.progress()
-        progress.check()
-        # The parts' threads report nothing: the account of a run's time is the desk's.
-        quiet = type(progress)(is_cancelled=clockwork.is_cancelled)
-        gate = aggregation.SumGate(
-            plan.gate,
-            params,
-            manager.identity.sign_raw,
-            history=aggregation.SumHistory(manager.records.sums(params.inputs)),
-            state=request.encode(),
-            progress=quiet,
-        )
+        silent = quiet(self._conduct)
+        silent.check()
+        parties = {
+            name: self._nodes[name].fit_role(plan, params, self._contributions[name], progress=silent) for name in self._living
+        }
         if request.state:
             self._conduct.told.set()
-        result = run_rounds(
-            bytes.fromhex(params.session),
-            aggregation.SumOperator(plan.operator, params, mapper=self._machines.mapper, progress=quiet),
-            gate,
-            {
-                name: self._nodes[name].fit_role(plan, params, self._contributions[name], progress=quiet)
-                for name in self._living
-            },
-            timeout_s=self._conduct.timeout_s,
-            is_cancelled=clockwork.is_cancelled,
-            on_frame=self._conduct.on_frame,
-            cut=cutting(self._nodes, params, number=number),
+        result, total = run_sum(
+            manager,
+            self._nodes,
+            params,
+            parties,
+            conduct=self._conduct,
+            progress=silent,
+            mapper=self._machines.mapper,
+            state=request.encode(),
+            number=number,
         )
-        total: aggregation.SumResult = result.outputs[plan.gate]
-        with manager.ledger.transaction(manager.clock()) as transaction:
-            manager.records.add_sum(transaction.connection, params.inputs, total.survivors)
         clockwork.update(f"round {number}: {request.statistic}", 1, 1)
         self.sessions.append(result)
         taken = Taken(values=total.values, parties=self._living, survivors=total.survivors, session=params.session)

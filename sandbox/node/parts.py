@@ -12,12 +12,14 @@ from protocols import aggregation
 from protocols.aggregation.local import finishes
 from protocols.errors import PartiesLost
 from protocols.message import Message
+from protocols.party import Mapper, Progress
 from sandbox.model.plan import PlanInput
 from sandbox.model.product import AbsentStep
 from sandbox.node.conduct import Conduct
 from sandbox.node.manager import ManagerNode
 from sandbox.node.provider import Contribution, Prepared, ProviderNode
-from sandbox.node.session import Clockwork
+from sandbox.node.rounds import run_rounds
+from sandbox.node.session import Clockwork, SessionResult
 from sandbox.tasks.casefile import Task
 from sandbox.tasks.methods import method_of
 
@@ -47,9 +49,7 @@ def gather(manager: ManagerNode, nodes: Mapping[str, ProviderNode], task: Task, 
     return found
 
 
-def cutting(
-    nodes: Mapping[str, ProviderNode], params: aggregation.SumParams, *, number: int = 0
-) -> Callable[[str, Message], bool]:
+def _cutting(nodes: Mapping[str, ProviderNode], params: aggregation.SumParams, number: int) -> Callable[[str, Message], bool]:
     """Return what says, for trials, whether a sender's line is cut after a message of round `number`."""
 
     def cut(sender: str, message: Message) -> bool:
@@ -59,6 +59,51 @@ def cutting(
         return finishes(params, step, message)
 
     return cut
+
+
+def run_sum(
+    manager: ManagerNode,
+    nodes: Mapping[str, ProviderNode],
+    params: aggregation.SumParams,
+    parties: Mapping[str, aggregation.SumParty],
+    *,
+    conduct: Conduct,
+    progress: Progress,
+    mapper: Mapper,
+    state: bytes = b"",
+    number: int = 0,
+) -> tuple[SessionResult, aggregation.SumResult]:
+    """Play one secure sum over the link; return its session, and the sum, for the gate's checks alone.
+
+    Over whom it went is kept before the sum is used: the same inputs are never summed over others. progress: of operator and
+    gate. Raises PartiesLost, which names the silent, Cancelled, what the roles raise.
+    """
+    result = run_rounds(
+        bytes.fromhex(params.session),
+        aggregation.SumOperator(params.operator, params, mapper=mapper, progress=progress),
+        aggregation.SumGate(
+            params.gate.name,
+            params,
+            manager.identity.sign_raw,
+            history=aggregation.SumHistory(manager.records.sums(params.inputs)),
+            state=state,
+            progress=progress,
+        ),
+        dict(parties),
+        timeout_s=conduct.timeout_s,
+        is_cancelled=conduct.clockwork.is_cancelled,
+        on_frame=conduct.on_frame,
+        cut=_cutting(nodes, params, number),
+    )
+    total: aggregation.SumResult = result.outputs[params.gate.name]
+    with manager.ledger.transaction(manager.clock()) as transaction:
+        manager.records.add_sum(transaction.connection, params.inputs, total.survivors)
+    return result, total
+
+
+def quiet(conduct: Conduct) -> Progress:
+    """Return progress that can stop and reports nothing: the account of a run's time is the desk's, not the parts' threads'."""
+    return Progress(is_cancelled=conduct.clockwork.is_cancelled)
 
 
 def _prepare_all(

@@ -44,7 +44,7 @@ def measure_cells(plan: Plan, table: pa.Table, card: ProductCard) -> Measured:
 
 def least_count(plan: Plan, card: ProductCard, people: int) -> int:
     """Return the smallest count that may be shown: `people` behind it, of whom each may stand among several parts' rows."""
-    overlap = 1 if plan.federation is None or plan.federation.disjoint else len(card.sources)
+    overlap = plan.overlap(len(card.sources))
     return (people - 1) * overlap + 1
 
 

@@ -37,7 +37,7 @@ def noise_of(plan: Plan, *, shares: int) -> Noise:
     rules, layout = plan.rules.noise, layout_of(plan)
     if rules is None or plan.federation is None:
         raise UsageError("only the totals of a federated table take noise, under a profile that asks for it")
-    persons = 1 if plan.federation.disjoint else len(plan.federation.parts)
+    persons = plan.overlap(len(plan.federation.parts))
     blocks = []
     for column in _columns(layout):
         bound = plan.inputs[0].measures[int(column[2:])].bound if column.startswith("s_") else 1

@@ -135,7 +135,7 @@ def _record(product: Published) -> ReleaseRecord | None:
     small, rare = ([labels for labels, reason in whole.items() if reason == one] for one in ("BELOW_K", "RARE_GROUP"))
     hidden = [Cell(labels=labels, keys=0, rows=0) for labels in whole if labels not in {*small, *rare}]
     cells = sorted((*(_cell(plan, row) for row in shown.values()), *hidden), key=lambda cell: order_key(cell.labels))
-    overlap = 1 if plan.federation is None or plan.federation.disjoint else len(card.sources)
+    overlap = plan.overlap(len(card.sources))
     parts = tuple(source.asset for source in card.sources) if plan.federation is not None else ()
     notes = tuple(
         ProviderNote(input=at, keys_removed=1)

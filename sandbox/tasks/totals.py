@@ -146,7 +146,7 @@ def totals_table(plan: Plan, totals: npt.NDArray[np.int64], parts: Sequence[int]
     """
     layout = layout_of(plan)
     assets = tuple(plan.inputs[part].asset for part in parts)
-    overlap = 1 if plan.federation is None or plan.federation.disjoint else len(assets)
+    overlap = plan.overlap(len(assets))
     cells: list[Cell] = []
     below: list[Labels] = []
     for labels, elements in zip(layout.labels(), totals.reshape(layout.cells, layout.width).tolist(), strict=True):

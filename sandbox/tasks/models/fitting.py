@@ -59,7 +59,8 @@ def steps_of(plan: Plan, *, at_gate: bool = False) -> Fit:
 
 def overlap_of(plan: Plan, parts: int) -> int:
     """Return in how many of these parts one person may have a row."""
-    return 1 if federation_of(plan).disjoint else parts
+    federation_of(plan)
+    return plan.overlap(parts)
 
 
 def part_sample(plan: Plan, index: int, batches: Iterable[Any]) -> Part:

@@ -57,7 +57,7 @@ def _behind(plan: Plan, spec: FitSpec, card: ProductCard) -> Iterator[Measuremen
     note = f"the fewest behind any of {len(rounds)} sums"
     yield _measurement("parties", fewest, least, passes=fewest >= least, note=note)
     rows = (rounds[-1].rows if rounds else None) or 0
-    overlap = 1 if plan.federation.disjoint else max(1, len(card.sources))
+    overlap = plan.overlap(max(1, len(card.sources)))
     needed = rules.min_rows * overlap
     yield _measurement("rows_behind", rows, needed, passes=rows >= needed, note="behind the last sum")
     if number := coefficients(spec):
