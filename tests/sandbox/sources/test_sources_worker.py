@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import io
 import os
@@ -120,9 +121,11 @@ def test_every_fault_code_has_words() -> None:
 
 
 def _busy_children(pid: int) -> list[int]:
+    """Children of every thread; Linux. A thread or a child may end while it is read."""
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(child) for child in (task / "children").read_text().split()]
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += [int(child) for child in (task / "children").read_text().split()]
     return found
 
 
@@ -145,6 +148,7 @@ def _wait_for(condition: object, timeout_s: float = 10.0) -> int:
 
 def _kill_first_child() -> bool:
     for child in _busy_children(os.getpid()):
-        if b"sandbox.sources.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
-            os.kill(child, signal.SIGKILL)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if b"sandbox.sources.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(child, signal.SIGKILL)
     return False
