@@ -23,9 +23,9 @@ from sandbox.model.grant import Revocation, SignedGrant, SignedRevocation
 from sandbox.model.plan import Parameters, Plan
 from sandbox.model.policy import MatchingMode, Policy
 from sandbox.node.asking import AsksForRows
-from sandbox.node.computation import compute
+from sandbox.node.computation import answer
 from sandbox.node.conduct import Conduct, OnFrame
-from sandbox.node.gate import publish, withhold, write_evidence
+from sandbox.node.gate import write_evidence
 from sandbox.node.granting import request, sign
 from sandbox.node.machinery import Machinery
 from sandbox.node.manager import ManagerNode, refusal
@@ -310,7 +310,7 @@ class Embedded(AsksForRows):
         insecure = self._insecure_test_keys
         conduct = Conduct(clockwork=clockwork, timeout_s=timeout_s, on_frame=on_frame, allow_insecure_key=insecure)
         try:
-            proceedings, judge = compute(
+            product = answer(
                 self.manager,
                 self._nodes,
                 task=task,
@@ -319,13 +319,6 @@ class Embedded(AsksForRows):
                 machinery=self.machinery,
                 conduct=conduct,
             )
-            clockwork.update("gate: check and release", 0, 1)
-            try:
-                product = publish(self.manager, proceedings, judge)
-            except Denied:  # revoked, or over, since it began
-                if conduct.told.is_set():
-                    withhold(self.manager, task, decision, proceedings.opened)
-                raise
         except Withheld:
             raise
         except BaseException as error:
@@ -335,7 +328,6 @@ class Embedded(AsksForRows):
             if isinstance(error, Cancelled) and self.manager.is_revoked(grant):
                 raise Denied(refusal("grant.revoked", grant.grant.id, "the grant was revoked while the task ran")) from None
             raise
-        clockwork.update("gate: check and release", 1, 1)
         return self._product(product, clockwork.seconds)
 
     def products(self) -> tuple[Product, ...]:

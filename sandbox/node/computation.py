@@ -1,26 +1,29 @@
-"""One computation: every provider commits to its input, the operator opens the session, and the roles play."""
+"""One computation: every provider commits to its input, the operator opens the session, the roles play, the gate releases."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from protocols.errors import ListTooShort
 from sandbox.audit.events import make_event
 from sandbox.audit.note import SignedCheckpoint
-from sandbox.errors import Withheld
+from sandbox.errors import SandboxError, Withheld
 from sandbox.model.decision import Decision, Finding
 from sandbox.model.evidence import SignedEvent
 from sandbox.model.grant import SignedGrant
 from sandbox.node import added, fitted, joined, released
 from sandbox.node.conduct import Conduct
-from sandbox.node.gate import Proceedings, withhold
+from sandbox.node.gate import Proceedings, publish, withhold
 from sandbox.node.machinery import Machinery, Machines
 from sandbox.node.manager import ManagerNode
 from sandbox.node.provider import Contribution, ProviderNode, require_logged
 from sandbox.node.session import SessionResult, signed_transcripts
-from sandbox.tasks.casefile import Task
+from sandbox.tasks.casefile import ReleasedProduct, Task
 from sandbox.tasks.judging import Judge
+
+LAST_STEP = "gate: check and release"
 
 
 class Course(Protocol):
@@ -52,7 +55,7 @@ COURSES: Mapping[str, Course] = {
 """By the name that a plan gives its protocol, as `tasks/methods.py`."""
 
 
-def compute(
+def answer(
     manager: ManagerNode,
     nodes: Mapping[str, ProviderNode],
     *,
@@ -61,37 +64,55 @@ def compute(
     grant: SignedGrant,
     machinery: Machinery,
     conduct: Conduct,
-) -> tuple[Proceedings, Judge]:
-    """Play an authorised task over all its nodes; return what they signed, and the judge of what the gate's role decrypted.
+) -> ReleasedProduct:
+    """Play an authorised task over all its nodes, and release what the gate passes.
 
-    Raises what the roles and sources raise, Cancelled, AuditError; Withheld for a provider's list below the minimum, which
-    costs the use: else filters could be tried until the size of a list is known.
+    Raises what the roles and sources raise, Denied, Cancelled, AuditError; Withheld if nothing passes, or for a provider's list
+    below the minimum. The use is spent then (else filters could be tried until the size of a list is known), and however the
+    task ends once weights have left the gate.
     """
     course = COURSES[task.plan.protocol]
-    providers = (entry.provider for entry in task.plan.inputs)
-    with machinery.for_task((*providers, task.plan.operator)) as machines:
-        contributions = course.gather(manager, nodes, task, conduct)
-        opened, seen = _open_session(manager, task, contributions)
-        try:
+    with contextlib.ExitStack() as spending:
+        providers = (entry.provider for entry in task.plan.inputs)
+        with machinery.for_task((*providers, task.plan.operator)) as machines:
+            contributions = course.gather(manager, nodes, task, conduct)
+            opened, seen = _open_session(manager, task, contributions)
+            spending.enter_context(_spent_once_told(manager, task, decision, opened, conduct))
             sessions, judge = course.play(manager, nodes, task, contributions, machines=machines, conduct=conduct)
-        except ListTooShort as error:
-            withhold(manager, task, decision, opened)
-            raise Withheld((_too_short(error),)) from None
-        except BaseException:
-            if conduct.told.is_set():
+        proceedings = Proceedings(
+            task=task,
+            decision=decision,
+            grants=tuple(manager.records.grant(item.grant.digest()) for item in (grant, *manager.ancestors(grant))),
+            commitments=tuple(item.commitment for item in contributions.values()),
+            transcripts=tuple(item for one in sessions for item in signed_transcripts(task.id, one, manager.workspace)),
+            events=(task.authorised, *(item.event for item in contributions.values()), opened),
+            opened=opened,
+            checkpoints=(*(item.checkpoint for item in contributions.values()), seen),
+        )
+        conduct.clockwork.update(LAST_STEP, 0, 1)
+        conduct.clockwork.require_wanted()
+        product = publish(manager, proceedings, judge)
+    conduct.clockwork.update(LAST_STEP, 1, 1)
+    return product
+
+
+@contextlib.contextmanager
+def _spent_once_told(
+    manager: ManagerNode, task: Task, decision: Decision, opened: SignedEvent, conduct: Conduct
+) -> Iterator[None]:
+    """Charge a task's use if it fails after it told something that its asker did not know."""
+    try:
+        yield
+    except Withheld:
+        raise
+    except ListTooShort as error:
+        withhold(manager, task, decision, opened)
+        raise Withheld((_too_short(error),)) from None
+    except BaseException:
+        if conduct.told.is_set():
+            with contextlib.suppress(SandboxError):  # what ended the task is what the caller must hear
                 withhold(manager, task, decision, opened)
-            raise
-    proceedings = Proceedings(
-        task=task,
-        decision=decision,
-        grants=tuple(manager.records.grant(item.grant.digest()) for item in (grant, *manager.ancestors(grant))),
-        commitments=tuple(item.commitment for item in contributions.values()),
-        transcripts=tuple(item for one in sessions for item in signed_transcripts(task.id, one, manager.workspace)),
-        events=(task.authorised, *(item.event for item in contributions.values()), opened),
-        opened=opened,
-        checkpoints=(*(item.checkpoint for item in contributions.values()), seen),
-    )
-    return proceedings, judge
+        raise
 
 
 def _too_short(error: ListTooShort) -> Finding:

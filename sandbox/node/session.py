@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,7 +26,7 @@ class Clockwork:
     is_stopped: Callable[[], bool] | None = None
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     _last: float = dataclasses.field(default_factory=time.monotonic)
-    _asked: float = 0.0
+    _asked: float = -math.inf
     _stopped: bool = False
 
     def update(self, step: str, done: int, total: int) -> None:
@@ -43,6 +44,11 @@ class Clockwork:
             self._asked = now
             self._stopped = self.is_stopped()
         return self._stopped
+
+    def require_wanted(self) -> None:
+        """Raise Cancelled if the run must stop, as it is now: asked before what cannot be taken back."""
+        self._asked = -math.inf
+        self.progress().check()
 
     def progress(self) -> Progress:
         """Return the protocol's view of this."""

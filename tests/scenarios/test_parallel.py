@@ -279,6 +279,23 @@ def test_ctrl_c_gives_the_use_back_and_leaves_the_workspace_usable(step: str, in
         assert network.run(agencies.ask(network), grant=kept.signed).rows()
 
 
+def test_a_stop_that_comes_before_the_gate_judges_is_a_stop(scratch: Path) -> None:
+    reached: list[str] = []
+    with agencies.make(scratch / "w") as network:
+        explanation = agencies.ask(network)
+        grant = network.approve(explanation)
+        with pytest.raises(Cancelled):
+            network.run(
+                explanation,
+                grant=grant,
+                on_progress=lambda step, done, total: reached.append(step),
+                is_stopped=lambda: reached[-1:] == ["gate: check and release"],
+            )
+        assert agencies.uses(network) == 0
+        assert network.products() == ()
+        agencies.require_sound(network, scratch)
+
+
 def children_of(process: int) -> set[int]:
     """Processes whose parent is this one; Linux."""
     found = set()

@@ -98,7 +98,7 @@ POINTS = {
     "between two providers": Point(provider.ProviderNode, "contribute", after=True),
     "before the session is in the log": Point(computation, "_open_session"),
     "before the first frame": Point(joined, "run_session"),
-    "decrypted, not judged": Point(embedded, "publish"),
+    "decrypted, not judged": Point(computation, "publish"),
     "judged, nothing written": Point(gate, "_keep"),
     "written, not committed": Point(gate, "_keep", after=True),
     "committed, not in the log (release)": Point(logbook.Logbook, "deliver", nth=2),

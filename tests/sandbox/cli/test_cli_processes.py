@@ -6,13 +6,10 @@ import json
 import os
 import pty
 import signal
-import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import pytest
 from cli_running import check_text
 
 MAIN = [sys.executable, "-m", "sandbox.cli.main"]
@@ -27,6 +24,13 @@ sys.exit(code)
 HEEDING = """
 import signal, sys
 from sandbox.cli.main import main
+from sandbox.node.session import Clockwork
+def wait_once(*step, update=Clockwork.update):  # the first step tells the test, and waits for it
+    Clockwork.update = update
+    print("begun", flush=True)
+    sys.stdin.readline()
+    update(*step)
+Clockwork.update = wait_once
 signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background would hand down that it is ignored
 sys.exit(main(sys.argv[1:]))
 """
@@ -64,21 +68,18 @@ def test_a_plain_locale_and_a_closed_pipe_are_no_trouble(workspace: Path) -> Non
 
 
 def start_run(workspace: Path) -> subprocess.Popen[str]:
-    """Start a run and return once its task is open."""
+    """Start a run and return within its first step; it goes on when it is sent a line."""
     process = subprocess.Popen(
         [sys.executable, "-c", HEEDING, "run", "example/job.toml"],
         cwd=workspace,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        with sqlite3.connect(f"file:{workspace}/nodes/data-bureau/state.sqlite?mode=ro", uri=True, timeout=10) as store:
-            if store.execute("SELECT count(*) FROM tasks WHERE state = 'running'").fetchone()[0]:
-                return process
-        time.sleep(0.05)
-    pytest.fail(f"the run did not begin: {process.communicate()}")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n", process.communicate()
+    return process
 
 
 def used(workspace: Path) -> int:
@@ -108,7 +109,7 @@ def run_on_a_terminal(workspace: Path) -> None:
 def test_ctrl_c_stops_a_run_and_gives_its_use_back(workspace: Path) -> None:
     process = start_run(workspace)
     process.send_signal(signal.SIGINT)
-    out, errors = process.communicate(timeout=120)
+    out, errors = process.communicate("\n", timeout=120)
     assert process.returncode == 1, errors
     assert out == ""
     assert errors.splitlines()[-1] == "error: stopped"
