@@ -85,4 +85,5 @@ def explain(network: Embedded, job: Job, path: Path) -> Explanation:
         key_bits=job.parameters.key_bits,
         noise=job.parameters.noise,
         matching=job.parameters.matching,
+        cipher=job.parameters.cipher,
     )

@@ -14,6 +14,7 @@ from sandbox.errors import DocumentError
 from sandbox.model.canonical import Document
 from sandbox.model.fit import KINDS, FitQuestion
 from sandbox.model.party import check_name
+from sandbox.model.plan import Cipher
 from sandbox.model.policy import MatchingMode, check_names
 from sandbox.model.release import JobRelease
 
@@ -25,11 +26,15 @@ MAX_TITLE = 200
 
 
 class JobParameters(Document, frozen=True, kw_only=True):
-    """Cryptographic parameters of a job: the gate's Paillier key and its noise, and how keys are matched."""
+    """Cryptographic parameters of a job. Of a join: the gate's Paillier key and its noise, and how keys are matched.
+
+    cipher: of the masks of a secure sum, over a federated table.
+    """
 
     key_bits: int = 3072
     noise: Noise = "djn"
     matching: MatchingMode = "blinded"
+    cipher: Cipher = "chacha20"
 
     def __post_init__(self) -> None:
         if self.key_bits not in KEY_BITS:
@@ -118,8 +123,9 @@ def _named(problem: str) -> str:
 
 def _choices(problem: str) -> str:
     """Say what may stand in a field of a few words; nothing for any other."""
-    found = re.search(r"`\$\.parameters\.(noise|matching)`", problem)
-    return f"; it is {' or '.join(get_args(Noise if found[1] == 'noise' else MatchingMode))}" if found else ""
+    found = re.search(r"`\$\.parameters\.(noise|matching|cipher)`", problem)
+    choices = {"noise": Noise, "matching": MatchingMode, "cipher": Cipher}
+    return f"; it is {' or '.join(get_args(choices[found[1]]))}" if found else ""
 
 
 def _printable(message: str) -> str:

@@ -15,6 +15,7 @@ from sandbox.model.release import ReleaseSpec, RiskRules
 
 Protocol = OneOf["join/1", "keyed-join/1", "aggregation/1", "fit/1", "release/1"]
 Use = OneOf["join_key", "group", "filter", "count", "sum", "mean", "variance", "moments", "train", "desensitise"]
+Cipher = OneOf["chacha20", "aes256ctr"]
 PairFunction = OneOf["covar_samp", "covar_pop", "corr", "regr_slope", "regr_intercept", "regr_r2"]
 Function = (
     OneOf["count_rows", "count", "count_keys", "sum", "avg", "var_samp", "var_pop", "stddev_samp", "stddev_pop"] | PairFunction
@@ -159,10 +160,11 @@ class GateRules(Document, frozen=True, kw_only=True):
 
 
 class Parameters(Document, frozen=True, kw_only=True):
-    """Cryptographic parameters of a job."""
+    """Cryptographic parameters of a job: the gate's Paillier key and its noise for joins, the masks' cipher for secure sums."""
 
     key_bits: int = 3072
     noise: OneOf["full", "djn", "subgroup"] = "djn"
+    cipher: Cipher = "chacha20"
 
 
 class Plan(Document, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from sandbox.model.canonical import digest
 from sandbox.model.expression import AggregateRef, ColumnRef, Expression, GroupRef, IsNull
 from sandbox.model.federation import Federation
 from sandbox.model.plan import (
+    Cipher,
     ColumnUse,
     GateRules,
     LocalGroup,
@@ -56,7 +57,7 @@ def compile_question(
     """Return the Plan of a question over these assets (keyed by `provider.table`), or over one of these federated tables.
 
     Raises QuestionError, with the place in the text, for anything outside the accepted language; UsageError for a title,
-    purpose or recipient that cannot be used.
+    purpose, recipient or parameter that cannot be used.
     """
     check_texts(title, purpose, recipients)
     if rules.model is not None or rules.risk is not None:
@@ -78,7 +79,7 @@ def compile_question(
         purpose=purpose,
         recipients=tuple(recipients),
         sql=sql,
-        protocol=_protocol(matching, is_federated=table is not None),
+        protocol=_protocol(matching, parameters.cipher, is_federated=table is not None),
         key_domain=scope.tables[0].asset.key_domain,
         inputs=inputs,
         groups=groups,
@@ -340,10 +341,19 @@ def _inputs(
     )
 
 
-def _protocol(matching: MatchingMode, *, is_federated: bool) -> Protocol:
+def check_cipher(cipher: Cipher) -> None:
+    """Raise UsageError for a cipher that masks no secure sum."""
+    if cipher not in get_args(Cipher):
+        raise UsageError(f"masks are by {' or '.join(get_args(Cipher))}; {cipher!a} is none of them")
+
+
+def _protocol(matching: MatchingMode, cipher: Cipher, *, is_federated: bool) -> Protocol:
+    check_cipher(cipher)
     if matching not in get_args(MatchingMode):
         raise UsageError(f"keys are matched {' or '.join(get_args(MatchingMode))}; {matching!a} is no way of matching")
     if not is_federated:
+        if cipher != Parameters().cipher:
+            raise UsageError("a join adds up no masked vectors: leave the parameter `cipher` out")
         return "join/1" if matching == "blinded" else "keyed-join/1"
     if matching != "blinded":
         raise UsageError("a federated table has no keys to match: leave the parameter `matching` out")

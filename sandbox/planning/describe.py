@@ -61,7 +61,8 @@ def _federated(plan: Plan, federation: Federation, fewest: int) -> list[Line]:
     cells = math.prod(len(group.domain or ()) for group in plan.groups)
     lines = _parts(plan, federation)
     lines += [Line(step=line.step, subject="each part", text=line.text) for line in _provider(plan, plan.inputs[0])]
-    text = f"adds the parts' masked totals of {cells} cells, and never sees one; {_cells(plan, 'rows')}"
+    masks = f"masks by {plan.parameters.cipher}"
+    text = f"adds the parts' masked totals of {cells} cells ({masks}), and never sees one; {_cells(plan, 'rows')}"
     lines.append(Line(step="add", subject=plan.operator, text=text))
     lines.append(_goes_on(plan, max(federation.min_parties, fewest)))
     return lines
@@ -93,7 +94,7 @@ def _fitted(plan: Plan, federation: Federation, fewest: int) -> list[Line]:
     parameters = ", ".join(f"{name} = {value}" for name, value in _parameters(fit))
     text = f"works out the next round from each round's sums ({parameters or 'no parameters'}), and tells every part"
     lines.append(Line(step="fit", subject=plan.gate, text=text))
-    text = "adds the parts' masked sums of every round, and never sees one"
+    text = f"adds the parts' masked sums of every round (masks by {plan.parameters.cipher}), and never sees one"
     lines += [Line(step="add", subject=plan.operator, text=text), _goes_on(plan, max(federation.min_parties, fewest))]
     return lines
 

@@ -13,7 +13,7 @@ from sandbox.model.expression import ColumnRef, Literal
 from sandbox.model.federation import Federation
 from sandbox.model.fit import PCA, WITH_TARGET, FitQuestion, FitSpec, KMeans, Logistic
 from sandbox.model.plan import ColumnUse, GateRules, LocalGroup, Measure, Parameters, Plan
-from sandbox.planning.compiler import USES, Reading, check_texts
+from sandbox.planning.compiler import USES, Reading, check_cipher, check_texts
 from sandbox.planning.federated import FederatedTable, part_dropped, part_inputs, part_uses
 from sandbox.planning.generate import quote
 from sandbox.planning.scope import UNUSABLE_GRADES
@@ -35,15 +35,17 @@ def compile_fit(
     purpose: str,
     recipients: Sequence[str],
     rules: GateRules,
+    parameters: Parameters,
     operator: str,
     gate: str,
 ) -> Plan:
     """Return the Plan of a model over one of these federated tables.
 
     Raises QuestionError that names the field (`model.features[1]`, and in `model.where` the place), UsageError for a title,
-    purpose or recipient that cannot be used.
+    purpose, recipient or cipher that cannot be used.
     """
     check_texts(title, purpose, recipients)
+    check_cipher(parameters.cipher)
     _check_profile(rules)
     reading, table = _read(question, assets, federations)
     columns = _columns(question, table)
@@ -72,7 +74,7 @@ def compile_fit(
         uses=part_uses(table, uses),
         dropped=part_dropped(table, dropped),
         rules=rules,
-        parameters=Parameters(),
+        parameters=parameters,
         operator=operator,
         gate=gate,
         federation=table.federation,

@@ -40,6 +40,7 @@ def sum_params(
         plan=plan.digest(),
         inputs=inputs,
         min_parties=federation_of(plan).min_parties,
+        cipher=plan.parameters.cipher,
     )
 
 
@@ -84,7 +85,8 @@ def _disclosure(plan: Plan) -> Disclosure:
 def _title(plan: Plan) -> str:
     federation = federation_of(plan)
     people = "disjoint" if federation.disjoint else "that may share people"
-    title = f"secure aggregation over {len(plan.inputs)} parts of {federation.name}, {people} ({plan.protocol})"
+    title = f"secure aggregation over {len(plan.inputs)} parts of {federation.name}, {people}, "
+    title += f"masks by {plan.parameters.cipher} ({plan.protocol})"
     noise = plan.rules.noise
     if noise is None:
         return title

@@ -103,6 +103,32 @@ def test_the_answer_is_that_of_the_parts_that_remain(scratch: Path, cut: dict[st
         assert all(name in details["parts"] for name in cut)
 
 
+def test_the_masks_cipher_is_the_plans_to_say(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every role masks with the cipher that was signed; explain, card and verifier name it."""
+    used = []
+    role = ProviderNode.sum_role
+
+    def noting(node: ProviderNode, plan: Any, params: Any, *arguments: Any, **options: Any) -> Any:
+        used.append(params.cipher)
+        return role(node, plan, params, *arguments, **options)
+
+    monkeypatch.setattr(ProviderNode, "sum_role", noting)
+    data = tables(4)
+    with network(scratch / "w", data) as found:
+        explanation = found.explain(QUESTION, purpose="statistics", cipher="aes256ctr")
+        assert "(masks by aes256ctr)" in explanation.text()
+        assert explanation.digest() != found.explain(QUESTION, purpose="statistics").digest()
+        product = found.run(explanation, grant=found.approve(explanation), timeout_s=SILENCE)
+        assert used == ["aes256ctr"] * 4
+        require_equal(product, expected(data, list(data)))
+        assert product.card.parameters.cipher == "aes256ctr"
+        assert "masks by aes256ctr" in product.card.method
+        agencies.require_sound(found, scratch)
+        unknown: Any = "rot13"
+        with pytest.raises(UsageError, match="chacha20 or aes256ctr; 'rot13' is none of them"):
+            found.explain(QUESTION, purpose="statistics", cipher=unknown)
+
+
 def test_a_silent_part_is_timed_out_by_name(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One hangs while it reads, another in the middle of the rounds: nothing arrives, and the run goes on without both."""
     data = tables(8)

@@ -95,7 +95,8 @@ def test_least_squares_through_owners_gate_log_and_bundle(scratch: Path) -> None
         close(ours.intercept_, theirs.intercept_)
         close(ours.predict(rows[FEATURES]), theirs.predict(rows[FEATURES]))
         assert agencies.uses(found) == 1
-        plain = fit(learn.SecureLinearRegression(), found, target="income", where=CONDITIONS)
+        plain = fit(learn.SecureLinearRegression(), found, target="income", where=CONDITIONS, cipher="aes256ctr")
+        assert "masks by aes256ctr" in plain.product_.card.method
         close(plain.coef_, LinearRegression().fit(rows[FEATURES], rows["income"]).coef_)
         card, record = ours.product_.card, ours.record_
         assert [item.rows for item in record.rounds] == [len(rows), len(rows)]

@@ -77,6 +77,16 @@ def test_a_job_says_how_keys_are_matched() -> None:
         job_from_toml(head + 'noise = "full"')
 
 
+def test_a_job_says_which_cipher_masks_a_secure_sum(tmp_path: Path) -> None:
+    head = 'title = "t"\npurpose = "p"\nprofile = "f"\nrecipients = ["r"]\nsql = "SELECT 1"\n[parameters]\n'
+    assert job_from_toml(head + 'cipher = "aes256ctr"').parameters.cipher == "aes256ctr"
+    assert job_from_toml(head).parameters.cipher == "chacha20"
+    with pytest.raises(DocumentError, match=r"parameters\.cipher: .*it is chacha20 or aes256ctr"):
+        job_from_toml(head + 'cipher = "rc4"')
+    with agencies.make(tmp_path / "w") as network, pytest.raises(UsageError, match="leave the parameter `cipher` out"):
+        agencies.ask(network, cipher="aes256ctr")
+
+
 def test_a_padded_list_shows_its_declared_size_alone(tmp_path: Path) -> None:
     tables = {"registry": {"people": agencies.people_table(padded_rows=150)}, "lab": {"tests": agencies.lab_table()}}
     with agencies.make(tmp_path / "w", tables) as network:

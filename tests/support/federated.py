@@ -177,6 +177,7 @@ def compiled_fit(question: FitQuestion, assets: Mapping[str, Asset], table: Fede
         purpose="test",
         recipients=("operator",),
         rules=rules_for("model-controlled"),
+        parameters=Parameters(),
         operator="operator",
         gate="gate",
     )

@@ -112,6 +112,7 @@ def round_params(
         round_number=number,
         min_parties=fewest_parties(plan),
         state=request.encode(),
+        cipher=plan.parameters.cipher,
     )
 
 
@@ -203,7 +204,7 @@ def _title(plan: Plan) -> str:
     target = "" if spec.target is None else f" of {spec.target}"
     return (
         f"{spec.kind}{target} over {', '.join(spec.features)}, fitted by secure aggregation over {len(plan.inputs)} parts of "
-        f"{federation.name}, {people} (fit/1)"
+        f"{federation.name}, {people}, masks by {plan.parameters.cipher} (fit/1)"
     )
 
 
