@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from protocols.desensitise.recognisers.scan import KINDS, Found, find, scan, whole_names
+from protocols.desensitise.recognisers.scan import KINDS, Found, find, narrowed, scan, whole_names
 
-__all__ = ["KINDS", "Found", "find", "scan", "whole_names"]
+__all__ = ["KINDS", "Found", "find", "narrowed", "scan", "whole_names"]

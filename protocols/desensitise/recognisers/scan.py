@@ -1,13 +1,15 @@
 """Looking for identifiers in many texts at once, with places in the texts as they were.
 
 Rows are joined by a separator, and each pattern runs once over all that could match. Full-width characters are narrowed one for
-one, so that places stay; a second reading leaves out line breaks inside numbers and characters without width.
+one, so that places stay; a second reading leaves out line breaks inside numbers and characters without width, a third has
+digits for numbers that are written in characters.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,13 +25,21 @@ RECOGNISERS: tuple[Recogniser, ...] = (*chinese.RECOGNISERS, *international.RECO
 KINDS: tuple[str, ...] = tuple(dict.fromkeys(each.kind for each in RECOGNISERS))
 NAME_SHARE, NAME_VALUES = 0.8, 20
 
-_WIDE = {0xFF01 + at: 0x21 + at for at in range(94)} | {0x3000: 0x20, 0xA0: 0x20, 0x2002: 0x20, 0x2003: 0x20, 0x2009: 0x20}
+_WIDE = {0xFF01 + at: 0x21 + at for at in range(94)}
 _DASHES = dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2212, 0xFE63), 0x2D)
-_DIGITS = {first + digit: 0x30 + digit for first in (0x0660, 0x06F0, 0x0966, 0x1D7CE, 0x1D7D8, 0x1D7F6) for digit in range(10)}
-_FOLD = _WIDE | _DASHES | _DIGITS | {0xFE6B: ord("@")}
+_BLANKS = dict.fromkeys((0x3000, 0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F), 0x20)
+_DIGITS = {code: 0x30 + digit for code in range(0x80, 0x1FC00) if (digit := unicodedata.digit(chr(code), -1)) >= 0}
+"""Digits of all scripts, superscripts and circled ones."""
+_X = dict.fromkeys((0xD7, 0x3A7, 0x3C7, 0x425, 0x445, 0x2169, 0x2179), ord("X"))
+_FOLD = _DIGITS | _WIDE | _DASHES | _BLANKS | _X | {0xFE6B: ord("@")}
 _LEFT_OUT = re.compile(
-    r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+"
-    r"|(?<=[0-9A-Za-z-])[ \t]*[\r\n\v\f\u0085\u2028\u2029]+[ \t]*(?=[0-9A-Za-z])"
+    r"[\u00ad\u0300-\u036f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u20e3\ufe00-\ufe0f\ufeff]+"
+    r"|(?<=[0-9A-Za-z@.-])[ \t]*[\r\n\v\f\u0085\u2028\u2029]+[ \t]*(?=[0-9A-Za-z@.-])"
+)
+_NUMERALS = str.maketrans("〇零一二三四五六七八九壹贰叁肆伍陆柒捌玖幺", "001234567891234567891")
+_SPELLED = re.compile("[〇零一二三四五六七八九壹贰叁肆伍陆柒捌玖幺]{3,}")
+_ELEVEN_SPELLED = re.compile(
+    "(?:[〇零一二三四五六七八九壹贰叁肆伍陆柒捌玖幺][^〇零一二三四五六七八九壹贰叁肆伍陆柒捌玖幺]{0,3}){11}"
 )
 
 
@@ -41,6 +51,11 @@ class Found:
     start: int
     end: int
     kind: str
+
+
+def narrowed(text: str) -> str:
+    """Return a text of the same length in which digits, letters, blanks and hyphens of all widths and scripts are ASCII's."""
+    return text.replace(SEPARATOR, " ").translate(_FOLD)
 
 
 def find(text: str, kinds: Sequence[str] = KINDS) -> list[Found]:
@@ -69,7 +84,7 @@ def scan(texts: Sequence[str | None], kinds: Sequence[str] = KINDS) -> list[Foun
 
 def _found(rows: dict[str, list[int]], wanted: Sequence[Recogniser]) -> Iterator[tuple[str, list[int], int, int]]:
     """Yield (kind, rows, start, end) in distinct texts, each once."""
-    folded = [text.replace(SEPARATOR, " ").translate(_FOLD) for text in rows]
+    folded = [narrowed(text) for text in rows]
     spans = set(_spans(folded, wanted))
     broken = [row for row, text in enumerate(folded) if _LEFT_OUT.search(text)]
     if broken:
@@ -77,6 +92,9 @@ def _found(rows: dict[str, list[int]], wanted: Sequence[Recogniser]) -> Iterator
         for kind, at, start, end in _spans([text for text, _ in joined], wanted):
             places = joined[at][1]
             spans.add((kind, broken[at], places[start], places[end - 1] + 1))
+    written = [row for row, text in enumerate(folded) if _ELEVEN_SPELLED.search(text)]
+    for kind, at, start, end in _spans([_in_digits(folded[row]) for row in written], wanted):
+        spans.add((kind, written[at], start, end))
     places_of = list(rows.values())
     for kind, at, start, end in spans:
         yield kind, places_of[at], start, end
@@ -99,11 +117,24 @@ def _spans(texts: Sequence[str], wanted: Sequence[Recogniser]) -> Iterator[tuple
         starts = np.concatenate(([0], np.cumsum([len(texts[int(at)]) + 1 for at in chosen])))
         whole = SEPARATOR.join(texts[int(at)] for at in chosen)
         for recogniser in recognisers:
-            for match in recogniser.pattern.finditer(whole):
-                if recogniser.accepts(match):
-                    start, end = recogniser.reach(match)
-                    at = int(np.searchsorted(starts, start, side="right")) - 1
-                    yield recogniser.kind, int(chosen[at]), start - int(starts[at]), end - int(starts[at])
+            for start, end in _matches(recogniser, whole):
+                at = int(np.searchsorted(starts, start, side="right")) - 1
+                yield recogniser.kind, int(chosen[at]), start - int(starts[at]), end - int(starts[at])
+
+
+def _matches(recogniser: Recogniser, text: str) -> Iterator[tuple[int, int]]:
+    """Yield spans. What only looks like one hides nothing that begins within it: "5 4111…" is no card, and 4111… is one."""
+    at = 0
+    while match := recogniser.pattern.search(text, at):
+        span = recogniser.reach(match) if recogniser.accepts(match) else None
+        at = match.start() + 1
+        if span:
+            yield span
+            at = max(at, span[1])
+
+
+def _in_digits(text: str) -> str:
+    return _SPELLED.sub(lambda run: run[0].translate(_NUMERALS), text)
 
 
 def _needs(recogniser: Recogniser) -> str:

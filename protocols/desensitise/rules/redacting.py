@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
 import pyarrow as pa
 
-from protocols.desensitise.recognisers import KINDS, scan
+from protocols.desensitise.recognisers import KINDS, narrowed, scan
 from protocols.desensitise.rules.base import Context, Convert, Family, Spec, text_only
 from protocols.errors import ParameterError
 
 MIN_ALSO = 2
+SHORT = 4
+_BLANK = "[ \t\r\n]"
 READINGS = 3
 
 
@@ -19,7 +22,8 @@ class Redact(Spec, tag="redact", frozen=True):
     """Identifiers in text replaced by `[kind]`.
 
     kinds: which; all of them by default. also: columns of the same row whose values are taken out wherever they stand in the
-    text, as they came in (a name that no pattern can know). They must have at least two characters.
+    text (a name that no pattern can know): in capitals or small letters, full-width, with other blanks. They must have at least
+    two characters; of fewer than four that are not Chinese, only whole words are taken out, written as they are.
     """
 
     family: ClassVar[Family] = "redaction"
@@ -51,7 +55,8 @@ class Redact(Spec, tag="redact", frozen=True):
             for row, other in enumerate(batch.column(name).cast(pa.large_string()).to_pylist()):
                 text = texts[row]
                 if text and other and len(other.strip()) >= MIN_ALSO:
-                    texts[row] = text.replace(other.strip(), f"[{name}]")
+                    places = [match.span() for match in _pattern(narrowed(other).strip()).finditer(narrowed(text))]
+                    texts[row] = _replaced(text, [(start, end, name) for start, end in places])
         rows = list(range(len(texts)))
         for _ in range(READINGS):  # what is taken out can leave a context beside something else
             spans: dict[int, list[tuple[int, int, str]]] = {}
@@ -61,6 +66,16 @@ class Redact(Spec, tag="redact", frozen=True):
                 texts[row] = _replaced(texts[row] or "", found)
             rows = sorted(spans)
         return pa.array(texts, pa.large_string())
+
+
+def _pattern(value: str) -> re.Pattern[str]:
+    """Return what finds a value in narrowed text."""
+    if any(char >= "\u3400" for char in value):
+        return re.compile(f"{_BLANK}{{0,3}}".join(re.escape(char) for char in value if not char.isspace()), re.IGNORECASE)
+    spelled = f"{_BLANK}{{1,9}}".join(re.escape(word) for word in value.split())
+    if len(value) < SHORT:
+        return re.compile(f"(?<![0-9A-Za-z]){spelled}(?![0-9A-Za-z])")
+    return re.compile(spelled, re.IGNORECASE)
 
 
 def _replaced(text: str, spans: Sequence[tuple[int, int, str]]) -> str:

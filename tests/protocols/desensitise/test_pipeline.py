@@ -281,3 +281,50 @@ def test_the_readme_knows_every_rule_and_its_example_is_one() -> None:
     assert set(parse(example).columns) >= {"name", "note"}
     for name in RULES:
         assert f"`{name}`" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("Zhang Wei", "seen: zhang wei, again"),
+        ("Zhang Wei", "ＺＨＡＮＧ　ＷＥＩ"),
+        ("Zhang Wei", "Zhang  Wei\ncame"),
+        ("Li", "and Li came"),
+        ("王伟", "王 伟来了"),
+        ("AB12", "ab12"),
+        ("ÉMILE", "émile"),
+    ],
+)
+def test_another_way_of_writing_hides_no_value(value: str, text: str) -> None:
+    table = pa.table({"name": [value, None], "note": [text, "nothing"]})
+    rules = HEAD + 'identifiers = ["name"]\n[columns]\nname = { rule = "drop" }\nnote = { rule = "keep" }\n'
+    with pytest.raises(IdentifierSurvives, match="value of name"):
+        made(rules, table)
+    redacted = made(rules.replace('"keep"', '"redact", also = ["name"]'), table)["note"].to_pylist()
+    assert "[name]" in redacted[0]
+    assert redacted[1] == "nothing"
+
+
+def test_a_short_word_is_taken_out_as_a_word_only() -> None:
+    table = pa.table({"name": ["Li"], "note": ["Li is on the List, line 12; li, the measure"]})
+    text = HEAD + '[columns]\nname = { rule = "drop" }\nnote = { rule = "redact", also = ["name"] }\n'
+    assert made(text, table)["note"].to_pylist() == ["[name] is on the List, line 12; li, the measure"]
+
+
+@pytest.mark.parametrize("copy", [lambda ids: ids, lambda ids: [float(each) for each in ids]])
+@pytest.mark.parametrize("first", [101, 100_001])
+def test_a_column_of_numbers_that_repeats_an_identifying_one_is_found(copy: Any, first: int) -> None:
+    ids = list(range(first, first + 40))
+    rules = HEAD + 'identifiers = ["id"]\n[columns]\nid = { rule = "drop" }\nref = { rule = "keep" }\nage = { rule = "keep" }\n'
+    with pytest.raises(IdentifierSurvives) as blocked:
+        made(rules, pa.table({"id": ids, "ref": copy(ids), "age": [first] * 40}), size=7)
+    found = {each.column: (each.kind, each.count, each.first_row) for each in blocked.value.survivors}
+    assert found.pop("ref") == ("value of id", 40, 1)
+    assert found == ({} if first == 101 else {"age": ("value of id", 1, 1)})  # one number of three digits may be chance
+
+
+def test_a_column_of_dates_that_repeats_an_identifying_one_is_found() -> None:
+    born = pa.array([0, 5000, None, 9000], pa.int32()).cast(pa.date32())
+    rules = HEAD + 'identifiers = ["born"]\n[columns]\nborn = { rule = "drop" }\nseen = { rule = "keep" }\n'
+    with pytest.raises(IdentifierSurvives, match=r"seen.*value of born"):
+        made(rules, pa.table({"born": born, "seen": born}))
