@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
@@ -16,7 +17,9 @@ from sandbox.learn.federated import FittedFederated
 from sandbox.learn.parts import Part, Scale, scale_of, split
 from sandbox.learn.rounds import Drops, LocalRounds
 from sandbox.learn.steps import Fit
-from sandbox.model.fit import ModelRecord, ModelRules
+from sandbox.model.fit import Estimator, ModelRecord, ModelRules
+
+Stated = TypeVar("Stated", bound=Estimator)
 
 
 class SecureEstimator(FittedFederated, BaseEstimator):
@@ -50,9 +53,9 @@ class SecureEstimator(FittedFederated, BaseEstimator):
     def fit_parts(self, parts: Sequence[Any]) -> Self:
         """Fit on each party's rows: [(X1, y1), (X2, y2), …], or [X1, X2, …] where there is no target.
 
-        Raises UsageError for parts of different widths, Withheld where the rules are not kept.
+        Raises UsageError for parts of different columns, Withheld where the rules are not kept.
         """
-        named = []
+        named, names = [], _names(parts)
         for index, part in enumerate(parts, start=1):
             X, y = part if isinstance(part, tuple) else (part, None)
             X, y = self._checked(X, y, f"part {index}")
@@ -61,7 +64,6 @@ class SecureEstimator(FittedFederated, BaseEstimator):
         if len(widths) != 1:
             raise UsageError(f"parts have one set of columns; these have {', '.join(map(str, widths)) or 'none'}")
         self._prepare_target([part.y for part in named])
-        names = getattr(_features(parts[0]), "columns", None)
         if names is not None:
             self.feature_names_in_ = np.asarray(names, dtype=object)
         self.n_features_in_ = widths[0]
@@ -95,10 +97,13 @@ class SecureEstimator(FittedFederated, BaseEstimator):
         return X, y
 
     def _checked(self, X: Any, y: Any, what: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any] | None]:
-        if not self._needs_target():
-            return check_array(X, dtype=np.float64, input_name=what), None
-        if y is None:
+        if self._needs_target() and y is None:
             raise UsageError(f"{what} has no target: give (X, y)")
+        X = check_array(X, dtype=np.float64, input_name=what, ensure_min_samples=0)
+        if not self._needs_target():
+            return X, None
+        if len(X) == 0 and np.size(y) == 0:
+            return X, np.ravel(y)  # a party without rows is the rules' to name
         X, y = check_X_y(X, y, dtype=np.float64, y_numeric=self._numeric_target())
         return X, y
 
@@ -109,5 +114,24 @@ class SecureEstimator(FittedFederated, BaseEstimator):
         """Learn what must be public about the target before the first round: its classes, where it has any."""
 
 
-def _features(part: Any) -> Any:
-    return part[0] if isinstance(part, tuple) else part
+def stated(kind: type[Stated], **parameters: object) -> Stated:
+    """Return an estimator's parameters as a plan states them. Raises UsageError that names the one that cannot stand there."""
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in parameters.items()}
+    try:
+        return msgspec.convert({"kind": kind.__struct_config__.tag, **plain}, kind)
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).partition(" - at `$.")
+        raise UsageError(f"{place.rstrip('`')}: {problem}") from None
+
+
+def _names(parts: Sequence[Any]) -> list[str] | None:
+    """Return the parts' column names, None where no part has any. Raises UsageError for a part whose names differ."""
+    found: tuple[int, list[str]] | None = None
+    for index, part in enumerate(parts, start=1):
+        names = list(getattr(part[0] if isinstance(part, tuple) else part, "columns", ()))
+        if not names or not all(isinstance(name, str) for name in names):
+            continue
+        if found is not None and names != found[1]:
+            raise UsageError(f"part {index} has other columns than part {found[0]}, or in another order: give all parts alike")
+        found = found or (index, names)
+    return None if found is None else found[1]

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import ClusterMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sandbox.errors import UsageError
-from sandbox.learn.base import SecureEstimator
+from sandbox.learn.base import SecureEstimator, stated
 from sandbox.learn.parts import Part, Scale
 from sandbox.learn.rounds import Drops
 from sandbox.learn.steps import Fit, KMeansFit
@@ -21,7 +21,7 @@ from sandbox.model.fit import KMeans, ModelRules
 Floats = npt.NDArray[np.float64]
 
 
-class SecureKMeans(ClusterMixin, TransformerMixin, SecureEstimator):
+class SecureKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, SecureEstimator):
     """k-means, as `sklearn.cluster.KMeans` with Lloyd's algorithm and one start. No row's label is kept: use `predict`.
 
     n_clusters. init: first centres (n_clusters, features), public; else drawn from the normal distribution with the mean and
@@ -73,26 +73,38 @@ class SecureKMeans(ClusterMixin, TransformerMixin, SecureEstimator):
         X = validate_data(self, X, dtype=np.float64, reset=False)
         return np.sqrt(squares(X, self.cluster_centers_))
 
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return minus the sum of squared distances of rows to their nearest centres, as scikit-learn's."""
+        return -float((self.transform(X).min(axis=1) ** 2).sum())
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.cluster_centers_)
+
     def _steps(self, parts: tuple[Part, ...], scale: Scale) -> Fit:
         normal = check_random_state(self.random_state).normal
         return KMeansFit(self._document_of(parts[0].X.shape[1]), scale, lambda shape: np.asarray(normal(size=shape)))
 
     def _document_of(self, width: int) -> KMeans:
         seed = self.random_state if isinstance(self.random_state, int | np.integer) else 0
-        return KMeans(
-            n_clusters=int(self.n_clusters),
+        return stated(
+            KMeans,
+            n_clusters=self.n_clusters,
             init=self._given(width),
-            tol=float(self.tol),
-            max_iter=int(self.max_iter),
-            random_state=int(seed),
+            tol=self.tol,
+            max_iter=self.max_iter,
+            random_state=seed,
         )
 
     def _given(self, width: int) -> tuple[tuple[float, ...], ...] | None:
         if self.init is None:
             return None
-        centres = np.asarray(self.init, dtype=np.float64)
+        try:
+            centres = np.asarray(self.init, dtype=np.float64)
+        except (TypeError, ValueError):
+            centres = np.empty(0)
         if centres.shape != (self.n_clusters, width) or not np.isfinite(centres).all():
-            raise UsageError(f"init is an array of {self.n_clusters} centres with {width} finite numbers each")
+            raise UsageError(f"init is an array of {self.n_clusters} centres with {width} finite numbers each, public, or None")
         return tuple(map(tuple, centres.tolist()))
 
     def _keep(self, model: Any) -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sandbox.learn.base import SecureEstimator
+from sandbox.learn.base import SecureEstimator, stated
 from sandbox.learn.parts import Part, Scale
 from sandbox.learn.rounds import Drops
 from sandbox.learn.steps import Fit, PCAFit
@@ -64,7 +64,7 @@ class SecurePCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SecureEstimat
         return PCAFit(self._document_of(scale.bounds.size), scale)
 
     def _document_of(self, width: int) -> PCA:
-        return PCA(n_components=None if self.n_components is None else int(self.n_components))
+        return stated(PCA, n_components=self.n_components)
 
     def _keep(self, model: Any) -> None:
         self.components_, self.mean_ = model.components, model.mean

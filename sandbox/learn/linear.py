@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sandbox.learn.base import SecureEstimator
+from sandbox.learn.base import SecureEstimator, stated
 from sandbox.learn.parts import Part, Scale, scale_of
 from sandbox.learn.rounds import Drops
 from sandbox.learn.steps import Fit, LinearFit
@@ -61,7 +61,7 @@ class SecureLinearRegression(RegressorMixin, SecureEstimator):
         )
 
     def _document_of(self, width: int) -> Linear | Ridge:
-        return Linear(fit_intercept=bool(self.fit_intercept))
+        return stated(Linear, fit_intercept=self.fit_intercept)
 
     def _keep(self, model: Any) -> None:
         self.coef_, self.intercept_ = model.coef, model.intercept
@@ -102,4 +102,4 @@ class SecureRidge(SecureLinearRegression):
         self.alpha = alpha
 
     def _document_of(self, width: int) -> Linear | Ridge:
-        return Ridge(alpha=float(self.alpha), fit_intercept=bool(self.fit_intercept))
+        return stated(Ridge, alpha=self.alpha, fit_intercept=self.fit_intercept)

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sandbox.errors import UsageError
-from sandbox.learn.base import SecureEstimator
+from sandbox.learn.base import SecureEstimator, stated
 from sandbox.learn.parts import Part, Scale
 from sandbox.learn.rounds import Drops
 from sandbox.learn.steps import Fit, LogisticFit
@@ -68,9 +68,11 @@ class SecureLogisticRegression(ClassifierMixin, SecureEstimator):
 
     def predict_proba(self, X: Any) -> Floats:
         """Return each class's probability, (rows, classes)."""
-        scores = self.decision_function(X)
-        probabilities, _ = softmax(scores.reshape(len(scores), -1))
-        return probabilities
+        return self._probabilities(X)[0]
+
+    def predict_log_proba(self, X: Any) -> Floats:
+        """Return the logarithm of each class's probability, (rows, classes)."""
+        return self._probabilities(X)[1]
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Return the likeliest class of each row, (rows,)."""
@@ -78,6 +80,10 @@ class SecureLogisticRegression(ClassifierMixin, SecureEstimator):
         best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         labels: npt.NDArray[Any] = self.classes_[best]
         return labels
+
+    def _probabilities(self, X: Any) -> tuple[Floats, Floats]:
+        scores = self.decision_function(X)
+        return softmax(scores.reshape(len(scores), -1))
 
     def _prepare_target(self, targets: Sequence[npt.NDArray[Any] | None]) -> None:
         seen = np.unique(np.concatenate([np.asarray(target) for target in targets if target is not None]))
@@ -92,9 +98,7 @@ class SecureLogisticRegression(ClassifierMixin, SecureEstimator):
         return LogisticFit(self._document_of(scale.bounds.size), scale, self.classes_)
 
     def _document_of(self, width: int) -> Logistic:
-        return Logistic(
-            C=float(self.C), tol=float(self.tol), max_iter=int(self.max_iter), fit_intercept=bool(self.fit_intercept)
-        )
+        return stated(Logistic, C=self.C, tol=self.tol, max_iter=self.max_iter, fit_intercept=self.fit_intercept)
 
     def _keep(self, model: Any) -> None:
         self.coef_, self.intercept_, self.n_iter_ = model.coef, model.intercept, model.rounds

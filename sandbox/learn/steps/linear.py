@@ -12,6 +12,7 @@ from sandbox.learn.request import Integers, Request
 from sandbox.learn.rounds import Rounds
 from sandbox.learn.steps.fit import Fit, unknown
 from sandbox.learn.steps.moments import PRODUCTS, Moments, products_of, second_moments
+from sandbox.learn.steps.normal import shortest, solve_normal
 from sandbox.model.fit import Linear, Ridge
 
 Floats = npt.NDArray[np.float64]
@@ -48,11 +49,11 @@ class LinearFit(Fit):
         return products_of(np.hstack([self.scale.unit(part.X), self._target.unit(y)]), request)
 
     def _solve(self, moments: Moments) -> LinearModel:
-        """Solve in units of 2^e; directions within the rounding of the inputs count as absent."""
+        """Solve in units of 2^e; of several solutions, the one whose coefficients have the least norm, as scikit-learn's."""
         exponents, target = self.scale.exponents, int(self._target.exponents[0])
         products = moments.scatter if self._intercept else moments.raw
         penalty = np.ldexp(np.full(len(exponents), self._alpha), -2 * exponents)
-        solved = np.linalg.lstsq(products[:-1, :-1] + np.diag(penalty), products[:-1, -1], rcond=1e-13)[0]
-        coef = np.ldexp(solved, target - exponents)
+        solved, free = solve_normal(products[:-1, :-1] + np.diag(penalty), products[:-1, -1], noise=moments.noise)
+        coef = shortest(np.ldexp(solved, target - exponents), np.ldexp(free, -exponents[:, np.newaxis]))
         means = np.ldexp(moments.mean, np.append(exponents, target))
         return LinearModel(coef=coef, intercept=float(means[-1] - means[:-1] @ coef) if self._intercept else 0.0)

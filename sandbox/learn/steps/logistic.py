@@ -12,6 +12,7 @@ from sandbox.learn.parts import Part, Scale
 from sandbox.learn.request import Integers, Request, encode
 from sandbox.learn.rounds import Rounds
 from sandbox.learn.steps.fit import Fit, unknown
+from sandbox.learn.steps.normal import solve_normal
 from sandbox.model.fit import Logistic
 
 Floats = npt.NDArray[np.float64]
@@ -90,7 +91,9 @@ class LogisticFit(Fit):
             best, accepted, behind = objective, V, rounds.rows
             curvature = C * total.hessian + np.diag(np.tile(penalty, len(V)))
             slope = C * total.gradient + penalty * V
-            step = np.linalg.lstsq(curvature, slope.ravel(), rcond=1e-12)[0].reshape(V.shape)
+            step = solve_normal(curvature, slope.ravel())[0].reshape(V.shape)
+            if len(V) > 1 and self._estimator.fit_intercept:
+                step[:, -1] -= step[:, -1].mean()  # intercepts count up to a common shift: their mean stays 0
             V = V - step
             if np.abs(step).max() <= tol * max(1.0, float(np.abs(V).max())):
                 return V, number, True

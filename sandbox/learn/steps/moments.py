@@ -21,12 +21,16 @@ LEAST_UNITS = 1 << 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moments:
-    """Of columns in [−1, 1]. rows: N. mean: (columns,). scatter: (columns, columns), Σ (u − ū)(u − ū)ᵀ."""
+    """Of columns in [−1, 1]. rows: N. mean: (columns,). scatter: (columns, columns), Σ (u − ū)(u − ū)ᵀ; raw: Σ uuᵀ.
+
+    noise: what rounding to whole units adds to an entry of the diagonals, rows · 4^−b / 12.
+    """
 
     rows: int
     mean: Floats
     scatter: Floats
     raw: Floats
+    noise: float
 
 
 def products_of(columns: Floats, request: Request) -> Integers:
@@ -53,7 +57,7 @@ def second_moments(rounds: Rounds, width: int) -> Moments:
         scatter[i, j] = scatter[j, i] = centred / (rows << 2 * bits)
         raw[i, j] = raw[j, i] = product / (1 << 2 * bits)
     mean = np.array([number / (rows << bits) for number in sums])
-    return Moments(rows=rows, mean=mean, scatter=scatter, raw=raw)
+    return Moments(rows=rows, mean=mean, scatter=scatter, raw=raw, noise=rows * 4.0**-bits / 12)
 
 
 def tell_if_coarse(rounds: Rounds, sums: Sequence[int], squares: Sequence[int]) -> None:

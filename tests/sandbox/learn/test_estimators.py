@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
@@ -95,6 +97,51 @@ def test_least_squares_far_from_zero_loses_nothing(rows: int, width: int, partie
     close(ours.coef_, theirs.coef_, TOLERANCE + rounding)
 
 
+@pytest.mark.parametrize("rows", [300, 200_000])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_columns_that_follow_from_others_get_the_coefficients_of_least_norm(rows: int, intercept: bool) -> None:
+    """As scikit-learn; the more rows, the fewer bits, so that rounding alone tells dependent columns apart."""
+    source = np.random.default_rng(rows)
+    free = source.normal(size=(rows, 3))
+    X = np.column_stack([free, free[:, 0] * 3 + free[:, 1] / 7, free[:, 2] / 3, np.full(rows, 7.0)])
+    y = free @ [1.0, -2.0, 3.0] + 5 + source.normal(size=rows)
+    ours = learn.SecureLinearRegression(fit_intercept=intercept).fit(X, y)
+    theirs = LinearRegression(fit_intercept=intercept).fit(X, y)
+    close(ours.coef_, theirs.coef_)
+    close(ours.predict(X), theirs.predict(X))
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    powers=st.lists(st.integers(-10, 10), min_size=1, max_size=4),
+    alpha=st.sampled_from([1e-3, 1.0, 1e6]),
+    seed=st.integers(0, 10**6),
+)
+def test_penalties_of_very_different_weight_keep_every_column(powers: list[int], alpha: float, seed: int) -> None:
+    """Columns from 1e-10 to 1e10: a penalty that is huge for one is nothing for another, and neither may hide it."""
+    source = np.random.default_rng(seed)
+    size = 10.0 ** np.array(powers)
+    X = source.normal(size=(60, len(powers))) * size
+    y = source.normal(size=60) + (X / size).sum(axis=1)
+    ours = learn.SecureRidge(alpha=alpha, parties=3, rules=LENIENT).fit(X, y)
+    # In columns of size 1 the penalty of each is alpha / size², and the system can be solved by anyone.
+    Z = (X - X.mean(axis=0)) / size
+    root = np.sqrt(np.diag(Z.T @ Z) + alpha / size**2)
+    solved = np.linalg.solve((Z.T @ Z + np.diag(alpha / size**2)) / np.outer(root, root), Z.T @ (y - y.mean()) / root) / root
+    np.testing.assert_allclose(ours.coef_ * size, solved, rtol=1e-4, atol=1e-6 * np.abs(solved).max())
+
+
+def test_an_intercept_beside_tiny_columns_is_that_of_the_shares() -> None:
+    """Coefficients of tiny columns are held at zero by the penalty; the intercepts are free, and tell the classes' shares."""
+    X = np.random.default_rng(0).normal(size=(300, 2)) * 1e-9
+    counts = np.array([60, 90, 150])
+    labels = np.repeat([0, 1, 2], counts)[np.random.default_rng(1).permutation(300)]
+    one = learn.SecureLogisticRegression().fit(X, labels > 0)
+    close(one.intercept_, [np.log(240 / 60)])
+    three = learn.SecureLogisticRegression().fit(X, labels)
+    close(three.intercept_, np.log(counts) - np.log(counts).mean())
+
+
 @pytest.mark.parametrize(("load", "C"), [(load_breast_cancer, 1.0), (load_iris, 1.0), (load_iris, 100.0)])
 @pytest.mark.parametrize("intercept", [True, False])
 def test_logistic_regression(load: Any, C: float, intercept: bool) -> None:
@@ -102,7 +149,9 @@ def test_logistic_regression(load: Any, C: float, intercept: bool) -> None:
     ours = learn.SecureLogisticRegression(C=C, fit_intercept=intercept).fit(X, y)
     theirs = LogisticRegression(C=C, fit_intercept=intercept, solver="newton-cholesky", tol=1e-12, max_iter=500).fit(X, y)
     close(ours.coef_, theirs.coef_)
+    close(ours.intercept_ - ours.intercept_.mean(), theirs.intercept_ - theirs.intercept_.mean())
     close(ours.predict_proba(X), theirs.predict_proba(X))
+    close(ours.predict_log_proba(X), theirs.predict_log_proba(X))
     assert (ours.predict(X) == theirs.predict(X)).all()
     assert ours.n_iter_ <= 15
 
@@ -264,6 +313,20 @@ ESTIMATORS = [
     learn.SecurePCA,
     learn.SecureStandardScaler,
 ]
+
+
+def test_clusters_are_scored_named_and_searched_as_scikit_learn_s() -> None:
+    X, _ = data(load_iris)
+    ours = learn.SecureKMeans(3, init=X[[0, 60, 120]]).fit(X)
+    theirs = KMeans(3, init=X[[0, 60, 120]], n_init=1).fit(X)
+    close(ours.score(X), theirs.score(X))
+    frame = pd.DataFrame(X, columns=[*"abcd"])
+    named = clone(ours).set_output(transform="pandas").fit(frame)
+    assert (
+        list(named.transform(frame).columns) == list(named.get_feature_names_out()) == [f"securekmeans{at}" for at in range(3)]
+    )
+    search = GridSearchCV(learn.SecureKMeans(random_state=0, parties=3), {"n_clusters": [1, 3]}, cv=2).fit(X)
+    assert search.best_params_ == {"n_clusters": 3}
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda kind: kind.__name__)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 
 pytest.importorskip("sklearn", reason="the extra `learn` is not installed")
@@ -162,6 +163,45 @@ def test_what_the_gate_receives_is_the_sum_alone(monkeypatch: pytest.MonkeyPatch
 def test_parts_that_do_not_fit_together_are_refused(given: list[Any]) -> None:
     with pytest.raises(UsageError, match=r"parts have one set of columns|has no target"):
         learn.SecureRidge().fit_parts(given)
+
+
+def test_frames_whose_columns_differ_or_stand_in_another_order_are_refused() -> None:
+    names = [f"x{at}" for at in range(X.shape[1])]
+    frames = [pd.DataFrame(rows, columns=names) for rows in (X[:50], X[50:100], X[100:])]
+    fitted = learn.SecurePCA().fit_parts(frames)
+    assert fitted.feature_names_in_.tolist() == names
+    turned = frames[1][names[::-1]]
+    renamed = frames[1].rename(columns={"x0": "z"})
+    for other in (turned, renamed):
+        with pytest.raises(UsageError, match="part 2 has other columns than part 1"):
+            learn.SecurePCA().fit_parts([frames[0], other, frames[2]])
+        with pytest.raises(UsageError, match="part 3 has other columns than part 2"):
+            learn.SecureRidge().fit_parts([(X[:50], Y[:50]), (frames[1], Y[50:100]), (other, Y[50:100])])
+
+
+def test_a_part_without_rows_is_named_by_the_rules() -> None:
+    for estimator, nothing in ((learn.SecureRidge(), (X[:0], Y[:0])), (learn.SecurePCA(), X[:0])):
+        given = [(X[:50], Y[:50]), nothing, (X[50:], Y[50:])] if isinstance(nothing, tuple) else [X[:50], nothing, X[50:]]
+        with pytest.raises(sandbox.Withheld, match="too few at p2"):
+            estimator.fit_parts(given)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "problem"),
+    [
+        (learn.SecureKMeans(2.5), "n_clusters: Expected `int`"),
+        (learn.SecureKMeans("3"), "n_clusters: Expected `int`"),
+        (learn.SecureKMeans(3, max_iter=True), "max_iter: Expected `int`"),
+        (learn.SecureKMeans(3, init="k-means++"), "init is an array of 3 centres"),
+        (learn.SecurePCA(0.9), "n_components: Expected `int"),
+        (learn.SecureRidge(alpha="1"), "alpha: Expected `float`"),
+        (learn.SecureRidge(fit_intercept="no"), "fit_intercept: Expected `bool`"),
+        (learn.SecureLogisticRegression(C=None), "C: Expected `float`"),
+    ],
+)
+def test_parameters_of_another_kind_are_refused_by_name(estimator: Any, problem: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(problem)):
+        estimator.fit(X, (Y > 100).astype(int))
 
 
 def test_missing_values_are_refused_with_the_part_that_has_them() -> None:
