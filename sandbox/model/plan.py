@@ -206,6 +206,12 @@ class Plan(Document, frozen=True, kw_only=True):
         """Whether the inputs are joined, in whatever way keys are matched."""
         return self.protocol in ("join/1", "keyed-join/1")
 
+    @property
+    def has_separate_parties(self) -> bool:
+        """Whether operator, gate and providers have names of their own, without which no protocol runs between them."""
+        names = [self.operator, self.gate, *(entry.provider for entry in self.inputs)]
+        return len(set(names)) == len(names)
+
     def overlap(self, parts: int) -> int:
         """Return among how many of `parts` parts' rows one person may stand: one, unless a federated table says otherwise."""
         return 1 if self.federation is None or self.federation.disjoint else parts

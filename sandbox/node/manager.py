@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 
 from protocols import paillier
+from protocols.errors import ParameterError
 from sandbox.audit.events import make_event
 from sandbox.audit.witness import Witness
 from sandbox.catalogue import FederationDefinition, declare_federation, open_catalogue
@@ -24,7 +25,9 @@ from sandbox.model.policy import Policy
 from sandbox.model.privacy import budget_subject, budget_subjects, budget_units, cost_units
 from sandbox.node.logbook import Logbook
 from sandbox.node.workspace import Clock, SteadyClock, Workspace, utc_now
+from sandbox.planning import plan_again
 from sandbox.policy import History, TaskResource, authorise, check_grant, check_revocation, decide
+from sandbox.policy.case import finding
 from sandbox.tasks.casefile import KeptGrant, Task
 from sandbox.tasks.lifecycle import TaskState
 from sandbox.tasks.methods import method_of
@@ -79,14 +82,30 @@ class ManagerNode:
         known = self.assets()
         policies = terms if terms is not None else self.terms(plan)
         used = self.ledger.usage([asset_subject(name) for name in names])
+        promised = self._promised(plan, known)
+        shown = promised.verdict == "pass" and plan.has_separate_parties
         history = History(
             assets={name: known[name] for name in names if name in known},
             calls={name: used[asset_subject(name)] for name in names},
             parties=self.workspace.parties,
-            disclosure=method_of(plan).disclosure(plan),
+            disclosure=method_of(plan).disclosure(plan) if shown else None,
             spent=self.ledger.spent(budget_subjects(names, plan.recipients)),
         )
-        return decide(plan, policies.values(), history, self.now())
+        return Decision(findings=(promised, *decide(plan, policies.values(), history, self.now()).findings))
+
+    def _promised(self, plan: Plan, assets: Mapping[str, Asset]) -> Finding:
+        """Return whether a plan is what its own question makes of today's declarations under its profile, and nothing else."""
+        subject = f"plan {plan.digest()}"
+        try:
+            again = plan_again(plan, assets=assets, federations=self.federations(), gate=self.name)
+        except (SandboxError, ParameterError) as error:
+            problem = f"its question makes no plan here today: {error}"
+        else:
+            if again == plan:
+                return finding("question", passes=True, subject=subject, message="the plan is what its question makes")
+            changed = [name for name in plan.__struct_fields__ if getattr(again, name) != getattr(plan, name)]
+            problem = f"it is not what its question makes of today's declarations, in {', '.join(changed)}"
+        return finding("question", passes=False, subject=subject, message=f"{problem}; explain the question again")
 
     def terms(self, plan: Plan) -> dict[str, Policy]:
         """Return the stored terms on the plan's assets, of those that have any."""

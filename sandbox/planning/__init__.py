@@ -1,5 +1,6 @@
 """From an operator's SQL to a typed Plan, and from a Plan to the SQL that each provider runs."""
 
+from sandbox.planning.again import plan_again
 from sandbox.planning.compiler import compile_question
 from sandbox.planning.describe import describe, show_expression
 from sandbox.planning.fitting import compile_fit
@@ -31,6 +32,7 @@ __all__ = [
     "compile_question",
     "describe",
     "fragment",
+    "plan_again",
     "plan_release",
     "profiles",
     "require_sound",

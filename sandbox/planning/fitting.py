@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from sandbox.errors import QuestionError
+from sandbox.errors import QuestionError, UsageError
 from sandbox.model.asset import Asset, Column
 from sandbox.model.expression import ColumnRef, Literal
 from sandbox.model.federation import Federation
@@ -24,6 +24,7 @@ _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _BOUND = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _BEFORE_WHERE = 3
+_JOINED = ") AND "
 
 
 def compile_fit(
@@ -61,7 +62,7 @@ def compile_fit(
         title=title,
         purpose=purpose,
         recipients=tuple(recipients),
-        sql=_rows(question, named),
+        sql=_rows(table.federation.name, question.where.strip(), named),
         protocol="fit/1",
         key_domain=table.whole.key_domain,
         inputs=part_inputs(table, reading.scope, reading.filters[0], groups, tuple(map(_measure, numbers))),
@@ -227,11 +228,30 @@ def _uses(whole: Asset, trained: Sequence[str], filtered: Sequence[str]) -> list
     return found
 
 
-def _rows(question: FitQuestion, columns: Sequence[str]) -> str:
+def conditions_of(sql: str, table: str, columns: Sequence[str]) -> str:
+    """Return the conditions that a plan's text of rows was made with; columns: features, then the target.
+
+    Raises UsageError for a text that no plan over these columns has.
+    """
+    before, after = _around(table, columns)
+    middle = sql[len(before) : len(sql) - len(after)]
+    if before + middle + after == sql:
+        if not middle:
+            return ""
+        if middle.startswith("(") and middle.endswith(_JOINED):
+            return middle[1 : -len(_JOINED)]
+    raise UsageError("the plan's text is not that of a model over its columns; compile the model again")
+
+
+def _rows(table: str, where: str, columns: Sequence[str]) -> str:
     """Return, as SQL, which rows are fitted on. Nobody gets them: this is what a reader of the card sees."""
+    before, after = _around(table, columns)
+    return before + (f"({where}{_JOINED}" if where else "") + after
+
+
+def _around(table: str, columns: Sequence[str]) -> tuple[str, str]:
+    """Return the text of rows before and after its conditions."""
     names = [name if _NAME.fullmatch(name) else quote(name) for name in columns]
-    conditions = [f"({question.where.strip()})"] if question.where.strip() else []
-    conditions += [f"t.{name} IS NOT NULL" for name in names]
     listed = ", ".join(f"t.{name}" for name in names)
     # Not run anywhere: providers run what follows from the plan.
-    return f"SELECT {listed} FROM {question.table} t WHERE {' AND '.join(conditions)}"  # noqa: S608
+    return f"SELECT {listed} FROM {table} t WHERE ", " AND ".join(f"t.{name} IS NOT NULL" for name in names)  # noqa: S608

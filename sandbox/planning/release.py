@@ -130,12 +130,9 @@ def release_spec(request: ReleaseRequest, asset: Asset, *, purpose: str, recipie
     )
 
 
-def require_promised(plan: Plan, asset: Asset) -> ReleaseSpec:
-    """Return a plan's release if it, its uses and its input are what its rules make of this table. Raises UsageError."""
-    spec = plan.release
-    if spec is None or plan.protocol != RELEASE:
-        raise UsageError("the plan releases no table of rows")
-    request = ReleaseRequest(
+def request_of(spec: ReleaseSpec) -> ReleaseRequest:
+    """Return the request that a release was made from."""
+    return ReleaseRequest(
         asset=spec.asset,
         rules=spec.rules,
         trees=spec.trees,
@@ -143,8 +140,15 @@ def require_promised(plan: Plan, asset: Asset) -> ReleaseSpec:
         sensitive=spec.sensitive,
         k_anonymity=spec.k_anonymity,
     )
+
+
+def require_promised(plan: Plan, asset: Asset) -> ReleaseSpec:
+    """Return a plan's release if it, its uses and its input are what its rules make of this table. Raises UsageError."""
+    spec = plan.release
+    if spec is None or plan.protocol != RELEASE:
+        raise UsageError("the plan releases no table of rows")
     again = plan_release(
-        request,
+        request_of(spec),
         assets={asset.name: asset},
         title=plan.title,
         purpose=plan.purpose,

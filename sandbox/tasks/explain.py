@@ -103,13 +103,17 @@ def _said_once(findings: Sequence[Finding]) -> list[tuple[Finding, str]]:
 
 
 def explained(plan: Plan, decision: Decision) -> Explanation:
-    """Return the explanation of a plan that was judged."""
-    method = method_of(plan)
+    """Return the explanation of a plan that was judged.
+
+    Where one party would be two of operator, gate and providers, no protocol runs, and nobody learns anything.
+    """
+    method, runs = method_of(plan), plan.has_separate_parties
+    nothing = Disclosure(protocol=plan.protocol, adversary="does not run between these parties", assumptions=(), learned=())
     return Explanation(
         plan=plan,
-        lines=describe(plan, fewest=method.fewest(plan)),
+        lines=describe(plan, fewest=method.fewest(plan) if runs else 0),
         fragments=() if plan.release else tuple(fragment(plan, index) for index in range(len(plan.inputs))),
-        disclosure=method.disclosure(plan),
-        cost=method.cost(plan),
+        disclosure=method.disclosure(plan) if runs else nothing,
+        cost=method.cost(plan) if runs else (),
         decision=decision,
     )

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from support import agencies
 
-from protocols.errors import ParameterError
 from sandbox.audit.verify import verify
 from sandbox.embedded import Embedded
 from sandbox.errors import Denied, NotFound, UsageError, Withheld, exit_code
+from sandbox.model.canonical import digest
 from sandbox.model.grant import SignedGrant, request_grant
 from sandbox.model.party import Party
 from sandbox.model.policy import Policy
@@ -401,8 +401,15 @@ def test_a_gate_of_a_providers_owner(network: Embedded, watch: agencies.Watch) -
 
 def test_an_operator_asks_nothing_of_its_own_table(scratch: Path, in_process: None, watch: agencies.Watch) -> None:
     with agencies.make(scratch / "w", operator="lab") as network:
-        with pytest.raises(ParameterError, match="name of its own"):
-            agencies.ask(network)
+        explanation = agencies.ask(network)
+        assert not explanation.decision.allowed
+        assert "DENIED" in explanation.text()
+        assert explanation.disclosure.learned == explanation.cost == ()
+        denied = refused(network, watch, lambda: network.approve(explanation), "separate_parties", says="lab (provider)")
+        logged = [event.event for event in network.manager.logbook.events() if event.event.kind == "request.denied"]
+        assert [item.digest for item in logged[-1].subjects if item.role == "decision"] == [digest(denied.decision)]
+        grant = keep(network, explanation)
+        refused(network, watch, runs(network, watch, explanation, grant), "separate_parties", "grant.parties")
         assert watch.idle
 
 

@@ -19,10 +19,12 @@ from sandbox.policy.constraints import (
     purpose,
     recipient,
     released_rows,
+    separate_parties,
 )
 
 CONSTRAINTS: tuple[Constraint, ...] = (
     asset_version.CONSTRAINT,
+    separate_parties.CONSTRAINT,
     classification.CONSTRAINT,
     column_use.CONSTRAINT,
     purpose.CONSTRAINT,
