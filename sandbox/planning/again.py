@@ -45,6 +45,7 @@ def plan_again(plan: Plan, *, assets: Mapping[str, Asset], federations: Mapping[
             purpose=plan.purpose,
             recipients=plan.recipients,
             rules=rules,
+            parameters=plan.parameters,
             operator=plan.operator,
             gate=gate,
         )
