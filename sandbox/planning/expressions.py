@@ -261,7 +261,8 @@ class Reader:
     def _floor_divide(self, node: exp.IntDiv) -> Typed:
         operand, divisor = self.scalar(node.this), unwrap(node.expression)
         if operand.is_literal or operand.type != "integer":
-            raise self._error(node, "// divides an integer column", "t.age // 10")
+            hint = "t.age // 10; others: CASE WHEN t.x < 10 THEN 'low' WHEN t.x < 20 THEN 'middle' ELSE 'high' END"
+            raise self._error(node, "// divides an integer column", hint)
         if (
             not isinstance(divisor, exp.Literal)
             or divisor.is_string

@@ -150,9 +150,11 @@ class Product:
         return pd.DataFrame(rows, columns=[*groups, *self._additive_columns, "cells", "lacking"])
 
     def quantiles(self, fractions: Sequence[float], *, of: str | None = None, by: Sequence[str] = ()) -> pd.DataFrame:
-        """Return the bins in which quantiles lie, of a histogram: a product with a group `column // width` and a COUNT.
+        """Return the bins in which quantiles lie, of a histogram: a product with a COUNT and a group of bins.
 
-        One row per fraction and combination of the groups `by`: at least `low`, below `high`; the bins are the precision.
+        Bins are `column // width`, or, of any ordered column, CASE WHEN column < 10 THEN … WHEN column < 20 THEN … ELSE … END.
+        One row per fraction and combination of the groups `by`: at least `low`, below `high`; the bins are the precision, None
+        where a band has no end.
         of: the group that bins, where there are several. `lacking`: bins that the gate withheld, which count as empty.
         Computed from released counts alone. Raises UsageError.
         """

@@ -49,6 +49,54 @@ def test_the_bin_holds_the_quantile_of_the_raw_rows(seed: int) -> None:
             assert item["lacking"] == 0
 
 
+UPWARD = "CASE WHEN {x} < {a} THEN 'low' WHEN {x} < {b} THEN 'middle' WHEN {x} < {c} THEN 'more' ELSE 'high' END"
+DOWNWARD = "CASE WHEN {x} >= {c} THEN 'high' WHEN {x} >= {b} THEN 'more' WHEN {x} >= {a} THEN 'middle' ELSE 'low' END"
+
+
+@pytest.mark.parametrize("bands", [UPWARD, DOWNWARD])
+@pytest.mark.parametrize(("column", "limits"), [("paid", (12.5, 40, 77.77)), ("score", (-0.5, 0, 0.25)), ("age", (0, 18, 65))])
+@pytest.mark.parametrize("counted", ["COUNT({x})", "COUNT(*)"])
+def test_bands_of_any_ordered_column_hold_the_quantile(
+    bands: str, column: str, limits: tuple[float, float, float], counted: str
+) -> None:
+    """Rows without a value fall under ELSE in SQL, and in no band here."""
+    label = bands.format(x=column, **dict(zip("abc", limits, strict=True)))
+    where = "" if counted == "COUNT({x})" else f"WHERE {column} IS NOT NULL "
+    sql = f"SELECT sex, {label} AS band, {counted.format(x=column)} AS n FROM {federated.NAME} t {where}GROUP BY sex, band"
+    case, plan, rows = released(4, sql=sql)
+    connection = duckdb.connect()
+    connection.register("people", pa.concat_tables(list(case.tables.values())))
+    asked = ", ".join(f"quantile_disc({column}, {fraction})" for fraction in FRACTIONS)
+    true = {row[0]: row[1:] for row in connection.execute(f"SELECT sex, {asked} FROM people GROUP BY sex").fetchall()}
+    found = list(quantile_rows(plan, rows, FRACTIONS, None, ("sex",)))
+    assert len(found) == len(true) * len(FRACTIONS)
+    for item in found:
+        value = true[item["sex"]][FRACTIONS.index(item["quantile"])]
+        assert item["low"] is None or item["low"] <= value
+        assert item["high"] is None or value < item["high"]
+        ends = tuple(None if item[end] is None else float(item[end]) for end in ("low", "high"))
+        assert ends in list(zip((None, *limits), (*limits, None), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("label", "counted", "problem"),
+    [
+        ("CASE WHEN paid < 10 THEN 1 WHEN paid < 20 THEN 2 END", "COUNT(paid)", "not in a row"),
+        ("CASE WHEN paid < 20 THEN 1 WHEN paid < 10 THEN 2 ELSE 3 END", "COUNT(paid)", "not in a row"),
+        ("CASE WHEN paid < 10 THEN 1 WHEN paid >= 20 THEN 2 ELSE 3 END", "COUNT(paid)", "not in a row"),
+        ("CASE WHEN paid < 10 THEN 1 WHEN age < 20 THEN 2 ELSE 3 END", "COUNT(paid)", "not in a row"),
+        ("CASE WHEN paid < 10 THEN 1 WHEN paid < 20 THEN 2 ELSE 1 END", "COUNT(paid)", "not in a row"),
+        ("CASE WHEN paid BETWEEN 1 AND 3 THEN 1 ELSE 3 END", "COUNT(paid)", "not in a row"),
+        ("CASE WHEN paid < 10 THEN 1 ELSE 2 END", "COUNT(*)", "rows without a value of paid too: ask COUNT"),
+        ("CASE WHEN paid < 10 THEN 1 ELSE 2 END", "COUNT(age)", "rows without a value of paid too: ask COUNT"),
+    ],
+)
+def test_bands_that_do_not_say_where_a_value_lies_are_refused(label: str, counted: str, problem: str) -> None:
+    _, plan, rows = released(4, sql=f"SELECT {label} AS band, {counted} AS n FROM {federated.NAME} t GROUP BY band")
+    with pytest.raises(UsageError, match=problem):
+        list(quantile_rows(plan, rows, [0.5], None, ()))
+
+
 def test_withheld_bins_are_counted_as_lacking() -> None:
     strict = GateRules(
         profile="t",
