@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
+
+from sandbox.gate.history.reduced import Exact, Vector
 
 MAX_NODES = 5_000
 TOTAL_NODES = 40_000
@@ -47,7 +48,7 @@ class Search:
     is that one plus a smaller vector, so it is not followed. exhausted: the limit of nodes was hit.
     """
 
-    def __init__(self, rows: Sequence[Mapping[int, Fraction]], known: Sequence[frozenset[int]], budget: Budget) -> None:
+    def __init__(self, rows: Sequence[Vector], known: Sequence[frozenset[int]], budget: Budget) -> None:
         self.exhausted = False
         self._budget = budget
         self._values: list[int | None] = [None] * len(rows)
@@ -156,9 +157,9 @@ class Search:
                 column.total -= step * value
 
 
-def _columns(rows: Sequence[Mapping[int, Fraction]]) -> dict[int, _Column]:
+def _columns(rows: Sequence[Vector]) -> dict[int, _Column]:
     """Scale each column to integers."""
-    by_column: dict[int, dict[int, Fraction]] = {}
+    by_column: dict[int, dict[int, Exact]] = {}
     for index, row in enumerate(rows):
         for column, value in row.items():
             by_column.setdefault(column, {})[index] = value

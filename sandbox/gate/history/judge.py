@@ -8,6 +8,7 @@ from sandbox.gate.algebra import tells_count
 from sandbox.gate.history.atoms import Atom
 from sandbox.gate.history.indicators import Budget
 from sandbox.gate.history.space import Released, RowSpace, State
+from sandbox.gate.history.witness import Witnesses
 from sandbox.model.decision import Verdict
 from sandbox.model.product import ReleasedCount, ReleaseRecord
 
@@ -27,7 +28,7 @@ class Judge:
     def __init__(self, records: Sequence[ReleaseRecord], atoms: Sequence[Atom], *, k: int) -> None:
         self._records = records
         self._k = k
-        self._budget = Budget()
+        self._budget, self._witnesses = Budget(), Witnesses()
         self._one_row_per_key = all(recorded.input.unique for record in records for recorded in record.inputs)
         self._columns, self._doubt = columns_of(records, atoms)
         self._told: dict[_Told, frozenset[str]] = {}
@@ -103,7 +104,14 @@ class Judge:
         return self._amounts[measures]
 
     def _space(self, empty: frozenset[int]) -> RowSpace:
-        return RowSpace(k=self._k, one_row_per_key=self._one_row_per_key, doubt=self._doubt, budget=self._budget, empty=empty)
+        return RowSpace(
+            k=self._k,
+            one_row_per_key=self._one_row_per_key,
+            doubt=self._doubt,
+            budget=self._budget,
+            witnesses=self._witnesses,
+            empty=empty,
+        )
 
     def _population(self, number: int, position: int, count: ReleasedCount) -> tuple[Measures, Released]:
         measures = measures_of_aggregate(self._records[number], count.aggregate)

@@ -3,8 +3,8 @@
 A released cell is the indicator of its columns (classes of atoms that no released cell tells apart) with a known number of
 rows. Whatever indicator lies in the span of released cells is a population whose counts and sums anyone can compute. A
 space is safe if no such population has 1..k−1 contributors. Only minimal ones are searched: an indicator that contains a
-released cell is that cell plus a smaller indicator. Elimination is exact (Fraction). A population of no rows is empty; its
-columns leave.
+released cell is that cell plus a smaller indicator, and only where witnesses leave room for fewer than k. Elimination is
+exact. A population of no rows is empty; its columns leave.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from sandbox.gate.history.indicators import Budget, Search
+from sandbox.gate.history.reduced import Exact, Row, Vector, combined, components, joined, reduced, subtract
+from sandbox.gate.history.witness import Witnesses
 from sandbox.model.decision import Verdict
-
-_Vector = Mapping[int, Fraction]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,17 +29,7 @@ class Released:
     counts_keys: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A reduced row: entries by column, 1 at the pivot; rows: its value; parts: how it is made from released populations."""
-
-    pivot: int
-    entries: _Vector
-    rows: Fraction
-    parts: Mapping[int, Fraction]
-
-
-State = tuple[list[Released], list[_Row], frozenset[int], frozenset[int]]
+State = tuple[list[Released], list[Row], frozenset[int], frozenset[int]]
 
 
 @dataclass(slots=True)
@@ -54,8 +44,9 @@ class RowSpace:
     one_row_per_key: bool
     doubt: Mapping[int, int] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
+    witnesses: Witnesses = field(default_factory=Witnesses)
     released: list[Released] = field(default_factory=list)
-    basis: list[_Row] = field(default_factory=list)
+    basis: list[Row] = field(default_factory=list)
     empty: frozenset[int] = frozenset()
     admitted: frozenset[int] = frozenset()
 
@@ -89,62 +80,34 @@ class RowSpace:
         self.released.append(population)
         if population.rows == 0:
             return "pass" if population.columns <= self.empty else self._remove(population.columns)
-        entries = {column: Fraction(1) for column in population.columns if not self._absent(column)}
-        row = self._reduced(entries, Fraction(population.rows), {number: Fraction(1)})
+        entries: dict[int, Exact] = {column: 1 for column in population.columns if not self._absent(column)}
+        row = reduced(self.basis, entries, population.rows, {number: 1})
         if not row.entries:
             return self._judge_known(population, row) if row.rows == 0 else self._admit(row.rows, row.parts)
-        self._join(row)
+        self.basis = joined(self.basis, row)
         return "pass"
 
-    def _reduced(self, entries: dict[int, Fraction], rows: Fraction, parts: dict[int, Fraction]) -> _Row:
-        for known in self.basis:
-            factor = entries.get(known.pivot)
-            if factor:
-                _subtract(entries, known.entries, factor)
-                _subtract(parts, known.parts, factor)
-                rows -= factor * known.rows
-        pivot = min(entries, default=-1)
-        return _Row(pivot, entries, rows, parts)
-
-    def _join(self, row: _Row) -> None:
-        scale = row.entries[row.pivot]
-        unit = _Row(
-            row.pivot,
-            {column: value / scale for column, value in row.entries.items()},
-            row.rows / scale,
-            {number: value / scale for number, value in row.parts.items()},
-        )
-        self.basis = [_cleared(known, unit) for known in self.basis]
-        self.basis.append(unit)
-
-    def _judge_known(self, population: Released, row: _Row) -> Verdict:
+    def _judge_known(self, population: Released, row: Row) -> Verdict:
         """A population that was computable already: its keys may not tell a small overlap."""
         if self.one_row_per_key or not population.counts_keys:
             return "pass"
-        overlap = sum((value * self.released[number].keys for number, value in row.parts.items()), Fraction(0))
+        overlap = sum((Fraction(value) * self.released[number].keys for number, value in row.parts.items()), Fraction(0))
         return "fail" if 0 < abs(overlap) < self.k else "pass"
 
-    def _component(self, start: _Row) -> list[_Row]:
-        """Rows linked through shared columns: the space is the direct sum of its components."""
-        found, waiting = [start], [row for row in self.basis if row is not start]
-        for row in found:
-            linked = [other for other in waiting if not other.entries.keys().isdisjoint(row.entries.keys())]
-            waiting = [other for other in waiting if all(other is not one for one in linked)]
-            found.extend(linked)
-        return found
-
-    def _search_from(self, rows: list[_Row]) -> Verdict:
+    def _search_from(self, rows: list[Row]) -> Verdict:
         """Judge the components of the given rows; after a removal the whole space has been judged."""
-        left, known = rows, (self.empty, self.admitted)
-        while left:
-            component = self._component(left[0])
-            verdict = self._search(component)
-            if verdict != "pass" or (self.empty, self.admitted) != known:
-                return verdict
-            left = [row for row in left if all(row is not one for one in component)]
+        new, known = {id(row) for row in rows}, (self.empty, self.admitted)
+        for component in components(self.basis):
+            if new.isdisjoint(id(row) for row in component):
+                continue
+            # Rows of one key each are counted by the witnesses; where keys repeat, all that is computable is looked at.
+            for left in components(self.witnesses.small(component, self.k)) if self.one_row_per_key else [component]:
+                verdict = self._search(left)
+                if verdict != "pass" or (self.empty, self.admitted) != known:
+                    return verdict
         return "pass"
 
-    def _search(self, component: list[_Row]) -> Verdict:
+    def _search(self, component: list[Row]) -> Verdict:
         """Judge every minimal indicator of a component. An empty population on the way removes its columns and restarts."""
         touched = frozenset(column for row in component for column in row.entries)
         known = [self._present(population) for population in self.released]
@@ -152,7 +115,7 @@ class RowSpace:
             [row.entries for row in component], [columns for columns in known if columns and columns <= touched], self.budget
         )
         for columns, chosen in search.indicators():
-            rows, parts = _combined([component[index] for index in chosen])
+            rows, parts = combined([component[index] for index in chosen])
             if rows == 0:
                 if all(value > 0 for value in self._full(parts).values()):
                     return self._remove(columns)
@@ -170,7 +133,7 @@ class RowSpace:
         self.empty |= columns
         return self._rebuild()
 
-    def _admit(self, rows: Fraction, parts: Mapping[int, Fraction]) -> Verdict:
+    def _admit(self, rows: Exact, parts: Vector) -> Verdict:
         """Counts contradict each other unless absent columns hold somebody: the least doubtful ones that explain it come in."""
         full = self._full(parts)
         between = [
@@ -192,14 +155,14 @@ class RowSpace:
     def _present(self, population: Released) -> frozenset[int]:
         return frozenset(column for column in population.columns if not self._absent(column))
 
-    def _full(self, parts: Mapping[int, Fraction]) -> dict[int, Fraction]:
+    def _full(self, parts: Vector) -> dict[int, Exact]:
         """Return a combination of released populations over all columns, the absent ones included."""
-        total: dict[int, Fraction] = {}
+        total: dict[int, Exact] = {}
         for number, value in parts.items():
-            _subtract(total, dict.fromkeys(self.released[number].columns, Fraction(1)), -value)
+            subtract(total, dict.fromkeys(self.released[number].columns, 1), -value)
         return total
 
-    def _contributors(self, columns: frozenset[int], rows: Fraction, parts: Mapping[int, Fraction]) -> Fraction:
+    def _contributors(self, columns: frozenset[int], rows: Exact, parts: Vector) -> Exact:
         """Return a proved lower bound on the keys behind a computable population.
 
         rows, where each key has one row in it; else, for each released A that adds to it, keys(A) less the keys of all that is
@@ -213,31 +176,4 @@ class RowSpace:
             for number, value in parts.items()
             if value > 0
         ]
-        return Fraction(max(bounds, default=0))
-
-
-def _subtract(target: dict[int, Fraction], other: Mapping[int, Fraction], factor: Fraction) -> None:
-    for key, value in other.items():
-        left = target.get(key, Fraction(0)) - factor * value
-        if left:
-            target[key] = left
-        else:
-            target.pop(key, None)
-
-
-def _cleared(row: _Row, unit: _Row) -> _Row:
-    factor = row.entries.get(unit.pivot)
-    if not factor:
-        return row
-    entries, parts = dict(row.entries), dict(row.parts)
-    _subtract(entries, unit.entries, factor)
-    _subtract(parts, unit.parts, factor)
-    return _Row(row.pivot, entries, row.rows - factor * unit.rows, parts)
-
-
-def _combined(rows: Sequence[_Row]) -> tuple[Fraction, Mapping[int, Fraction]]:
-    total, parts = Fraction(0), dict[int, Fraction]()
-    for row in rows:
-        total += row.rows
-        _subtract(parts, row.parts, Fraction(-1))
-    return total, parts
+        return max(bounds, default=0)
