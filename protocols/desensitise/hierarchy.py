@@ -21,6 +21,9 @@ from protocols.errors import ParameterError
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 SUPPRESSED = "*"
+EXACT = 2.0**53
+PLAIN = 1e11
+BORDER = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ class Tree(Hierarchy):
         for at, row in enumerate(table, start=1):
             if len(row) != width:
                 raise ParameterError(f"hierarchy, line {at}: {len(row)} fields where line 1 has {width}")
+            if not all(row[1:]):
+                raise ParameterError(f"hierarchy, line {at}: level {row[1:].index('') + 1} is empty; give each level a label")
         if width < 2:
             raise ParameterError("hierarchy, line 1: a value and at least one level are needed; is the delimiter right?")
         self._rows = {row[0]: row[1:] for row in table}
@@ -121,8 +126,16 @@ class Tree(Hierarchy):
     @classmethod
     def from_text(cls, text: str, delimiter: str = ";") -> Tree:
         """Return the hierarchy of a file's text. Raises ParameterError with the line."""
-        lines = text.removeprefix("\ufeff")
-        return cls(row for row in csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter) if row)
+        reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=delimiter, strict=True)
+        rows: list[list[str]] = []
+        problem = ""
+        try:
+            rows += (row for row in reader if row)
+        except csv.Error as error:
+            problem = str(error)
+        if problem:
+            raise ParameterError(f"hierarchy, line {reader.line_num}: {problem}")
+        return cls(rows)
 
     def labels(self, values: Sequence[Any], column: str) -> list[list[Any]]:
         """Return the labels of each level; see Hierarchy."""
@@ -152,7 +165,7 @@ class Tree(Hierarchy):
 class Interval(Hierarchy):
     """Numbers in half-open intervals [origin + i·w, origin + (i+1)·w), one width a level, each a multiple of the one before.
 
-    below, top: values under the one, or from the other on, are one group from level 1 on (bottom and top coding).
+    bottom, top: values under the one, or from the other on, are one group from level 1 on (bottom and top coding).
     The last level is `*`.
     """
 
@@ -170,6 +183,8 @@ class Interval(Hierarchy):
                 raise ParameterError(
                     f"width {coarser:g} is no multiple of {finer:g}, so a coarser interval would split a finer one"
                 )
+        if not all(math.isfinite(each) for each in (self.origin, self.bottom or 0, self.top or 0)):
+            raise ParameterError("origin, bottom and top are finite numbers")
         if self.bottom is not None and self.top is not None and self.bottom >= self.top:
             raise ParameterError("bottom must be below top")
 
@@ -179,6 +194,14 @@ class Interval(Hierarchy):
         bad = sum(number is None for number in numbers)
         if bad:
             raise ParameterError(f"column {column!r}: {bad} of {len(values)} distinct values are no finite numbers")
+        far = sum(
+            abs(number / self.widths[0] - self.origin / self.widths[0]) >= EXACT for number in numbers if number is not None
+        )
+        if far:
+            raise ParameterError(
+                f"column {column!r}: {far} of {len(values)} distinct values are too large for intervals of {self.widths[0]:g}; "
+                "choose a wider one"
+            )
         return [
             *([self._label(number, width) for number in numbers if number is not None] for width in self.widths),
             [SUPPRESSED] * len(values),
@@ -186,15 +209,22 @@ class Interval(Hierarchy):
 
     def _label(self, number: float, width: float) -> str:
         if self.bottom is not None and number < self.bottom:
-            return f"< {self.bottom:.12g}"
+            return f"< {_spelled(self.bottom)}"
         if self.top is not None and number >= self.top:
-            return f">= {self.top:.12g}"
+            return f">= {_spelled(self.top)}"
         # The finest index, divided exactly: a coarser floor of its own could round to the other side of a border.
-        finest = math.floor((number - self.origin) / self.widths[0])
+        steps = (number - self.origin) / self.widths[0]
+        is_border = math.isclose(steps, round(steps), rel_tol=BORDER, abs_tol=BORDER)  # 0.3 is three times 0.1
+        finest = round(steps) if is_border else math.floor(steps)
         start = self.origin + finest // round(width / self.widths[0]) * width
         low = start if self.bottom is None else max(start, self.bottom)
         high = start + width if self.top is None else min(start + width, self.top)
-        return f"[{low:.12g}, {high:.12g})"
+        return f"[{_spelled(low)}, {_spelled(high)})"
+
+
+def _spelled(border: float) -> str:
+    """Twelve digits hide what binary fractions leave behind; whole numbers that have more are written out."""
+    return str(int(border)) if abs(border) >= PLAIN and border == int(border) else f"{border:.12g}"
 
 
 DATE_LEVELS = ("day", "month", "quarter", "year", "decade")

@@ -195,12 +195,13 @@ class _Tally:
             self.changed += len(given) - given.null_count
             return
         text = pa.large_string()
-        same = pc.equal(given, made) if given.type.equals(made.type) else pc.equal(given.cast(text), made.cast(text))
+        as_is = given.type.equals(made.type) and not pa.types.is_null(given.type)
+        same = pc.equal(given, made) if as_is else pc.equal(given.cast(text), made.cast(text))
         kept = pc.fill_null(same, pc.and_(pc.is_null(given), pc.is_null(made)))
         self.changed += len(given) - int(pc.sum(kept.cast(pa.int64())).as_py() or 0)
         for at, column in enumerate((given, made)):
             if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-                self._sums[at] += float(pc.sum(column.cast(pa.float64())).as_py() or 0)
+                self._sums[at] += float(pc.sum(column.cast(pa.float64(), safe=False)).as_py() or 0)
             else:
                 self._is_number = False
 

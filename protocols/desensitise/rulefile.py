@@ -22,6 +22,7 @@ from protocols.desensitise.rules.pseudonyms import Keyed
 
 MAX_BYTES = 1 << 20
 MAX_TEXT = 200
+INTEGERS = range(-(1 << 63), 1 << 63)
 
 
 class _Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,12 +87,22 @@ def parse(text: str) -> RuleFile:
 def _document(text: str) -> dict[str, Any]:
     problem = ""
     try:
-        return tomllib.loads(text.removeprefix("\ufeff"))
+        document = tomllib.loads(text.removeprefix("\ufeff"))
+        if _fits(document):
+            return document
+        problem = "a whole number of more than 64 bits"
     except tomllib.TOMLDecodeError as error:
         problem = str(error)
     except (RecursionError, ValueError):
         problem = "nested too deeply, or a number too long"
     raise RuleError(f"the rule file is not TOML: {problem}")
+
+
+def _fits(value: Any) -> bool:
+    """Whether all whole numbers are TOML's, of 64 bits; Python reads longer ones."""
+    if isinstance(value, dict | list):
+        return all(map(_fits, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, int) or value in INTEGERS
 
 
 def _rule(column: str, given: Any, text: str) -> Spec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 import pyarrow as pa
@@ -130,16 +131,29 @@ class Clip(Spec, tag="clip", frozen=True):
         """See Spec."""
         if self.bottom is None and self.top is None:
             raise ParameterError("give bottom, top or both")
+        if not all(math.isfinite(bound) for bound in (self.bottom, self.top) if bound is not None):
+            raise ParameterError("bottom and top are finite numbers")
         if self.bottom is not None and self.top is not None and self.bottom > self.top:
             raise ParameterError("bottom is above top")
 
         def convert(values: pa.Array, _: pa.RecordBatch) -> pa.Array:
             for bound, beyond in ((self.bottom, pc.less), (self.top, pc.greater)):
                 if bound is not None:
-                    if pa.types.is_integer(values.type) and bound != int(bound):
-                        raise ParameterError(f"column {column!r} has whole numbers, and a bound is none")
-                    limit = pa.scalar(int(bound) if pa.types.is_integer(values.type) else bound).cast(values.type)
-                    values = pc.if_else(beyond(values, limit), limit, values)  # NaN is beyond nothing, and stays
+                    limit = _limit(bound, values.type, column)
+                    if limit is None and bool(pc.any(beyond(values.cast(pa.float64(), safe=False), bound)).as_py()):
+                        raise ParameterError(f"column {column!r} is {values.type}, which cannot hold the bound {bound:g}")
+                    if limit is not None:
+                        values = pc.if_else(beyond(values, limit), limit, values)  # NaN is beyond nothing, and stays
             return values
 
         return convert
+
+
+def _limit(bound: float, kind: pa.DataType, column: str) -> pa.Scalar | None:
+    """Return a bound as a value of a column's type; None if the type cannot hold it."""
+    if pa.types.is_integer(kind) and bound != int(bound):
+        raise ParameterError(f"column {column!r} has whole numbers, and a bound is none")
+    try:
+        return pa.scalar(int(bound) if pa.types.is_integer(kind) else bound, kind)
+    except (pa.ArrowInvalid, OverflowError):
+        return None

@@ -42,7 +42,11 @@ class Round(Spec, tag="round", frozen=True):
 
         def convert(values: pa.Array, _: pa.RecordBatch) -> pa.Array:
             if pa.types.is_floating(values.type):
-                return pc.multiply(pc.round(pc.divide(values.cast(pa.float64()), self.to), round_mode="half_to_even"), self.to)
+                steps = pc.divide(values.cast(pa.float64()), self.to)
+                lost = pc.and_(pc.is_finite(values), pc.invert(pc.is_finite(steps)))
+                if pc.any(lost).as_py():
+                    raise ParameterError(f"column {column!r}: multiples of {self.to:g} are too fine for its values")
+                return pc.multiply(pc.round(steps, round_mode="half_to_even"), self.to)
             if self.to != int(self.to):
                 raise ParameterError(f"column {column!r} has whole numbers, and `to` is none")
             step, (numbers, present) = int(self.to), _integers(values, column)

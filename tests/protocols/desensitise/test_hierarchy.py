@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 
 import numpy as np
 import pandas as pd
@@ -120,3 +121,33 @@ def test_apply_generalises_a_column_and_keeps_its_index() -> None:
     assert shown.tolist() == ["11**", None, "12**"]
     assert shown.index.tolist() == [7, 8, 9]
     assert Prefix(keep=(2,)).apply(column, 0) is column
+
+
+@pytest.mark.parametrize(
+    ("number", "width", "label"),
+    [
+        (0.3, 0.1, "[0.3, 0.4)"),
+        (0.7, 0.1, "[0.7, 0.8)"),
+        (-0.3, 0.1, "[-0.3, -0.2)"),
+        (12_345_678_901_234, 1, "[12345678901234, 12345678901235)"),
+    ],
+)
+def test_a_number_stands_in_the_interval_that_is_written(number: float, width: float, label: str) -> None:
+    assert Interval(widths=(width,)).labels([number], "c")[0] == [label]
+
+
+def test_numbers_too_large_for_a_width_are_refused() -> None:
+    for number, width in ((2**60, 1), (5.0, 1e-320), (1e300, 1e10)):
+        with pytest.raises(ParameterError, match="too large for intervals"):
+            Interval(widths=(width,)).labels([number], "c")
+    for bad in (math.nan, math.inf):
+        with pytest.raises(ParameterError, match="finite"):
+            Interval(widths=(1,), origin=bad)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"), [("a;\nb;x", "line 1: level 1 is empty"), ("a;x;\n", "level 2 is empty"), ('"a;x\nb;y', "end of data")]
+)
+def test_a_hierarchy_with_holes_is_refused(text: str, what: str) -> None:
+    with pytest.raises(ParameterError, match=what):
+        Tree.from_text(text)
