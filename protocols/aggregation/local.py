@@ -88,15 +88,15 @@ def _check_drops(vectors: Mapping[str, object], dropped_after: Mapping[str, str]
     strangers = sorted(set(dropped_after) - set(vectors))
     if strangers:
         raise ParameterError(f"dropped_after names {', '.join(strangers)}, who has no vector")
-    unknown = sorted(set(dropped_after.values()) - set(get_args(StepName)))
+    unknown = [step for step in dropped_after.values() if step not in get_args(StepName)]
     if unknown:
-        raise ParameterError(f"dropped_after knows the steps {', '.join(get_args(StepName))}, not {', '.join(unknown)}")
+        raise ParameterError(f"dropped_after knows the steps {', '.join(get_args(StepName))}, not {unknown[0]!r}")
 
 
 def _common_length(vectors: Mapping[str, npt.NDArray[np.int64]]) -> int:
     for name, vector in vectors.items():
-        if not isinstance(vector, np.ndarray) or vector.ndim != 1:
-            raise ParameterError(f"the vector of {name} is not a one-dimensional array")
+        if not isinstance(vector, np.ndarray) or vector.ndim != 1 or vector.dtype != np.int64:
+            raise ParameterError(f"the vector of {name} is no one-dimensional int64 array; scale and round floats first")
     lengths = {len(vector) for vector in vectors.values()}
     if len(lengths) != 1:
         raise ParameterError(f"vectors of one length are summed; these have {', '.join(map(str, sorted(lengths))) or 'none'}")

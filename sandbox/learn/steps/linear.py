@@ -12,7 +12,7 @@ from sandbox.learn.request import Integers, Request
 from sandbox.learn.rounds import Rounds
 from sandbox.learn.steps.fit import Fit, unknown
 from sandbox.learn.steps.moments import PRODUCTS, Moments, products_of, second_moments
-from sandbox.learn.steps.normal import shortest, solve_normal
+from sandbox.learn.steps.normal import shortest, solve_normal, solve_penalised
 from sandbox.model.fit import Linear, Ridge
 
 Floats = npt.NDArray[np.float64]
@@ -52,8 +52,12 @@ class LinearFit(Fit):
         """Solve in units of 2^e; of several solutions, the one whose coefficients have the least norm, as scikit-learn's."""
         exponents, target = self.scale.exponents, int(self._target.exponents[0])
         products = moments.scatter if self._intercept else moments.raw
-        penalty = np.ldexp(np.full(len(exponents), self._alpha), -2 * exponents)
-        solved, free = solve_normal(products[:-1, :-1] + np.diag(penalty), products[:-1, -1], noise=moments.noise)
-        coef = shortest(np.ldexp(solved, target - exponents), np.ldexp(free, -exponents[:, np.newaxis]))
+        matrix, right = products[:-1, :-1], products[:-1, -1]
+        if self._alpha:
+            penalty = np.ldexp(np.full(len(exponents), self._alpha), -2 * exponents)
+            coef = np.ldexp(solve_penalised(matrix, right, penalty, noise=moments.noise), target - exponents)
+        else:
+            solved, free = solve_normal(matrix, right, noise=moments.noise)
+            coef = shortest(np.ldexp(solved, target - exponents), np.ldexp(free, -exponents[:, np.newaxis]))
         means = np.ldexp(moments.mean, np.append(exponents, target))
         return LinearModel(coef=coef, intercept=float(means[-1] - means[:-1] @ coef) if self._intercept else 0.0)

@@ -16,15 +16,21 @@ def solve_normal(matrix: Floats, right: Floats, *, noise: float = 0.0) -> tuple[
     size keep their digits. A direction counts as absent when its eigenvalue is then below LEAST_EIGENVALUE of the largest
     one, or within what rounding, which adds `noise` to each entry of the diagonal, could have made of zero.
     """
-    diagonal = np.diag(matrix)
-    units = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    values, vectors = np.linalg.eigh(matrix * np.outer(units, units))
-    absent = max(
-        LEAST_EIGENVALUE * float(values.max(initial=0.0)), 2 * noise * float((units[diagonal > 0] ** 2).max(initial=0.0))
-    )
-    kept = values > absent
-    along = (vectors[:, kept].T @ (units * right)) / values[kept]
-    return units * (vectors[:, kept] @ along), units[:, np.newaxis] * vectors[:, ~kept]
+    units, values, vectors, absent = _directions(matrix, noise)
+    along = (vectors.T @ (units * right)) / values
+    return units * (vectors @ along), units[:, np.newaxis] * absent
+
+
+def solve_penalised(matrix: Floats, right: Floats, penalty: Floats, *, noise: float) -> Floats:
+    """Return the solution (n,) of (A + diag(penalty))·x = b, penalty > 0.
+
+    Directions that are absent from A, as in `solve_normal`, are taken out of A and b first: the penalty alone decides on them,
+    and would be weighed against rounding otherwise.
+    """
+    units, values, vectors, _ = _directions(matrix, noise)
+    clean, wanted = (vectors * values) @ vectors.T, vectors @ (vectors.T @ (units * right))
+    solution: Floats = units * solve_normal(clean + np.diag(penalty * units**2), wanted)[0]
+    return solution
 
 
 def shortest(solution: Floats, free: Floats) -> Floats:
@@ -32,3 +38,13 @@ def shortest(solution: Floats, free: Floats) -> Floats:
     basis = np.linalg.qr(free / np.maximum(np.abs(free).max(axis=0, initial=0.0), np.finfo(np.float64).tiny))[0]
     least: Floats = solution - basis @ (basis.T @ solution)
     return least
+
+
+def _directions(matrix: Floats, noise: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return the unknowns' units, and in those the eigenvalues and eigenvectors that A has, and the eigenvectors it lacks."""
+    diagonal = np.diag(matrix)
+    units = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    values, vectors = np.linalg.eigh(matrix * np.outer(units, units))
+    rounding = 2 * noise * float((units[diagonal > 0] ** 2).max(initial=0.0))
+    kept = values > max(LEAST_EIGENVALUE * float(values.max(initial=0.0)), rounding)
+    return units, values[kept], vectors[:, kept], vectors[:, ~kept]

@@ -492,8 +492,12 @@ def test_calls_that_make_no_sense_are_refused() -> None:
     good = vectors()
     with pytest.raises(ParameterError, match="ghost, who has no vector"):
         aggregation.secure_sum(good, dropped_after={"ghost": "share"})
-    with pytest.raises(ParameterError, match="not unmask"):
-        aggregation.secure_sum(good, dropped_after={"p1": "unmask"})  # type: ignore[dict-item]
+    for step in ("unmask", None):
+        with pytest.raises(ParameterError, match=f"not {step!r}"):
+            aggregation.secure_sum(good, dropped_after={"p1": step})  # type: ignore[dict-item]
+    for wrong in (good["p1"] * 1.5, good["p1"].astype(np.int32), list(good["p1"]), good["p1"].reshape(1, -1)):
+        with pytest.raises(ParameterError, match="the vector of p1 is no one-dimensional int64 array"):
+            aggregation.secure_sum(good | {"p1": wrong})
     with pytest.raises(ParameterError, match="one length"):
         aggregation.secure_sum(good | {"p1": np.zeros(3, dtype=np.int64)})
     with pytest.raises(ParameterError, match="one length"):

@@ -111,6 +111,18 @@ def test_columns_that_follow_from_others_get_the_coefficients_of_least_norm(rows
     close(ours.predict(X), theirs.predict(X))
 
 
+@pytest.mark.parametrize("alpha", [1e-3, 1.0, 1e3])
+def test_ridge_divides_an_effect_among_columns_that_are_one(alpha: float) -> None:
+    """The same column in other units: the penalty alone decides between them, and is not weighed against rounding."""
+    source = np.random.default_rng(2)
+    a, b = source.normal(50, 10, 320).round(3), source.normal(size=320)
+    X = np.column_stack([a, a * 1000, b])
+    y = 2 * a + b + source.normal(size=320)
+    ours = learn.SecureRidge(alpha=alpha).fit(X, y)
+    theirs = Ridge(alpha=alpha, solver="svd").fit(X, y)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-5, atol=1e-4 * theirs.coef_[1])
+
+
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     powers=st.lists(st.integers(-10, 10), min_size=1, max_size=4),
