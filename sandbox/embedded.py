@@ -302,7 +302,8 @@ class Embedded(AsksForRows):
         on_progress(step, done, total) is told of every chunk; without it, a line in a Jupyter cell shows them.
         on_frame(sender, recipient, frame) is told of every frame. is_stopped is asked a few times a second. timeout_s:
         silence after which a part of a federated table is left out, by name, if enough remain. Raises Denied,
-        SourceError, Withheld, PeerError, Cancelled; a use is given back unless the gate has judged, or weights have left it.
+        SourceError, Withheld, PeerError, Cancelled; a use is given back unless the gate has judged, weights have left it, or
+        a provider has said that rows under the question's conditions are not as declared.
         """
         question = _plan(plan)
         task, decision = self.manager.begin(question, grant)
@@ -328,7 +329,7 @@ class Embedded(AsksForRows):
         except BaseException as error:
             cancelled = isinstance(error, Cancelled | KeyboardInterrupt)
             with contextlib.suppress(SandboxError):  # what stopped the task is what the caller must hear
-                self.manager.abort(task, "cancelled" if cancelled else "failed")
+                self.manager.abort(task, "cancelled" if cancelled else "failed", told=conduct.told.is_set())
             if isinstance(error, Cancelled) and self.manager.is_revoked(grant):
                 raise Denied(refusal("grant.revoked", grant.grant.id, "the grant was revoked while the task ran")) from None
             raise

@@ -137,7 +137,8 @@ def _judge_uses(book: _Book, events: list[tuple[int, Event]], grants: dict[str, 
     answered = {event.task for _, event in events if event.kind in _ANSWERS}
     given_back: set[str] = set()
     for index, event in events:
-        if event.kind == "task.aborted" and event.task not in answered | given_back:
+        # An abort that names a decision says that something was told first: it gives no use back.
+        if event.kind == "task.aborted" and event.task not in answered | given_back and not event.about("decision"):
             given_back.add(event.task)
             book.uses.subtract(_chain(_granted(book, event), grants))
         if event.kind == "grant.revoked":

@@ -212,6 +212,11 @@ class Plan(Document, frozen=True, kw_only=True):
         names = [self.operator, self.gate, *(entry.provider for entry in self.inputs)]
         return len(set(names)) == len(names)
 
+    def rows_told(self, part: PlanInput, number: int) -> str:
+        """Return a number of faulty rows as an error may say it: below the smallest cell only if the question chose no rows."""
+        is_small = bool(part.filters) and 0 < number < self.rules.min_keys
+        return f"fewer than {self.rules.min_keys}" if is_small else str(number)
+
     def overlap(self, parts: int) -> int:
         """Return among how many of `parts` parts' rows one person may stand: one, unless a federated table says otherwise."""
         return 1 if self.federation is None or self.federation.disjoint else parts

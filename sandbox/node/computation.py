@@ -9,10 +9,11 @@ from typing import Protocol
 from protocols.errors import ListTooShort
 from sandbox.audit.events import make_event
 from sandbox.audit.note import SignedCheckpoint
-from sandbox.errors import SandboxError, Withheld
+from sandbox.errors import SandboxError, SourceError, Withheld
 from sandbox.model.decision import Decision, Finding
 from sandbox.model.evidence import SignedEvent
 from sandbox.model.grant import SignedGrant
+from sandbox.model.plan import Plan
 from sandbox.node import added, fitted, joined, released
 from sandbox.node.conduct import Conduct
 from sandbox.node.gate import Proceedings, publish, withhold
@@ -20,6 +21,7 @@ from sandbox.node.machinery import Machinery, Machines
 from sandbox.node.manager import ManagerNode
 from sandbox.node.provider import Contribution, ProviderNode, require_logged
 from sandbox.node.session import SessionResult, signed_transcripts
+from sandbox.sources.faults import SourceFault
 from sandbox.tasks.casefile import ReleasedProduct, Task
 from sandbox.tasks.judging import Judge
 
@@ -68,14 +70,19 @@ def answer(
     """Play an authorised task over all its nodes, and release what the gate passes.
 
     Raises what the roles and sources raise, Denied, Cancelled, AuditError; Withheld if nothing passes, or for a provider's list
-    below the minimum. The use is spent then (else filters could be tried until the size of a list is known), and however the
-    task ends once weights have left the gate.
+    below the minimum. The use is spent then (else filters could be tried until the size of a list is known), for rows under the
+    question's own conditions that are not as declared, and however the task ends once weights have left the gate.
     """
     course = COURSES[task.plan.protocol]
     with contextlib.ExitStack() as spending:
         providers = (entry.provider for entry in task.plan.inputs)
         with machinery.for_task((*providers, task.plan.operator)) as machines:
-            contributions = course.gather(manager, nodes, task, conduct)
+            try:
+                contributions = course.gather(manager, nodes, task, conduct)
+            except SourceError as error:
+                if _tells_of_rows(task.plan, error):
+                    conduct.told.set()
+                raise
             opened, seen = _open_session(manager, task, contributions)
             spending.enter_context(_spent_once_told(manager, task, decision, opened, conduct))
             sessions, judge = course.play(manager, nodes, task, contributions, machines=machines, conduct=conduct)
@@ -113,6 +120,12 @@ def _spent_once_told(
             with contextlib.suppress(SandboxError):  # what ended the task is what the caller must hear
                 withhold(manager, task, decision, opened)
         raise
+
+
+def _tells_of_rows(plan: Plan, error: SourceError) -> bool:
+    """Whether a fault depends on the rows that the question chose: filters could else be tried until one hits a faulty row."""
+    chooses = any(entry.filters for entry in plan.inputs)
+    return chooses and (not isinstance(error, SourceFault) or error.code == "query-failed")
 
 
 def _too_short(error: ListTooShort) -> Finding:

@@ -14,8 +14,9 @@ OnFrame = Callable[[str, str, bytes], None]
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Conduct:
     """on_frame(sender, recipient, frame) is told of every frame. timeout_s: how long silence is waited out where the
-    protocol can go on without a party. told: set once weights that were computed from sums have left the gate, from when on the
-    task costs its use however it ends. allow_insecure_key: for tests with small keys."""
+    protocol can go on without a party. told: set once something that follows from rows was told: weights that left the gate,
+    or that rows which a question chose are not as declared. From then on the task costs its use however it ends.
+    allow_insecure_key: for tests with small keys."""
 
     clockwork: Clockwork
     timeout_s: float

@@ -11,10 +11,12 @@ import msgspec
 from protocols import aggregation
 from protocols.errors import PartiesLost
 from sandbox.errors import Withheld
+from sandbox.gate.model import model_record
 from sandbox.learn.request import Request
 from sandbox.learn.rounds import Rounds, Taken
 from sandbox.model.product import AbsentPart, AbsentStep
 from sandbox.node.conduct import Conduct
+from sandbox.node.gate import tell
 from sandbox.node.machinery import Machines
 from sandbox.node.manager import ManagerNode
 from sandbox.node.parts import NOT_READ, gather, quiet, run_sum
@@ -75,7 +77,9 @@ class NodeRounds(Rounds):
         super().__init__(len(contributions), rules, overlap=overlap_of(plan, len(contributions)))
         self._manager, self._nodes, self._plan = manager, nodes, plan
         self._contributions, self._machines, self._conduct = contributions, machines, conduct
+        self._task = task
         self._living = tuple(contributions)
+        self._told_over: tuple[str, ...] = ()
         self._lost: dict[str, tuple[AbsentStep, int]] = {
             entry.provider: (NOT_READ, 0) for entry in plan.inputs if entry.provider not in contributions
         }
@@ -113,7 +117,7 @@ class NodeRounds(Rounds):
             name: self._nodes[name].fit_role(plan, params, self._contributions[name], progress=silent) for name in self._living
         }
         if request.state:
-            self._conduct.told.set()
+            self._tell()
         result, total = run_sum(
             manager,
             self._nodes,
@@ -130,6 +134,24 @@ class NodeRounds(Rounds):
         taken = Taken(values=total.values, parties=self._living, survivors=total.survivors, session=params.session)
         self._leave(number, result)
         return taken
+
+    def _tell(self) -> None:
+        """Have the history judge what weights would tell, before they leave the gate, and anew whenever a part was lost.
+
+        Raises Withheld where they would tell of too few, beside what was released or told before.
+        """
+        if not self.rounds:
+            return  # what the plan says itself, and no sum
+        survivors = self.rounds[-1].survivors
+        if survivors != self._told_over:
+            parts = tuple(entry.asset for entry in self._plan.inputs if entry.provider in survivors)
+            overlap = overlap_of(self._plan, len(parts))
+            found = tell(self._manager, self._task, model_record(self._plan, rows=self.rows, parts=parts, overlap=overlap))
+            if found.verdict != "pass":
+                self.findings.append(found)
+                raise Withheld(tuple(self.findings))
+            self._told_over = survivors
+        self._conduct.told.set()
 
     def coarse(self, columns: Mapping[int, float]) -> None:
         """Keep which columns they are; their deviations stay here."""

@@ -10,6 +10,7 @@ import msgspec
 from sandbox.audit.bundle import build_bundle, product_record, write_bundle
 from sandbox.audit.note import SignedCheckpoint
 from sandbox.errors import Withheld
+from sandbox.gate.model import judge_model
 from sandbox.ledger import LedgerTransaction
 from sandbox.model.canonical import digest
 from sandbox.model.certificate import AttackResult, HistoryPosition, Measurement, SignedCertificate
@@ -46,7 +47,7 @@ def publish(manager: ManagerNode, proceedings: Proceedings, judge: Judge) -> Rel
     """
     plan = proceedings.task.plan
     while True:
-        history = manager.records.history([entry.asset for entry in plan.inputs])
+        history = manager.records.history([entry.asset for entry in plan.inputs], apart_from=proceedings.task.id)
         judged = judge(history.records)
         certificate = _certificate(manager, proceedings.task, judged, history)
         if judged.nothing_released or certificate.certificate.blocking:
@@ -54,12 +55,29 @@ def publish(manager: ManagerNode, proceedings: Proceedings, judge: Judge) -> Rel
             raise Withheld((*judged.card.findings, *map(_blocked, certificate.certificate.blocking)))
         product = _product(manager, proceedings, judged, certificate)
         with manager.ledger.transaction(manager.clock()) as transaction:
-            if manager.records.history_head(transaction.connection) != history.head:
+            if not manager.records.is_newest(transaction.connection, history):
                 continue
             _keep(manager, transaction, judged.record, product)
         manager.logbook.deliver()
         write_evidence(manager, product)
         return product
+
+
+def tell(manager: ManagerNode, task: Task, record: ReleaseRecord) -> Finding:
+    """Return what the history says of weights over the rows and parts of `record`; if it passes, they are kept as told.
+
+    To be called before weights leave the gate: who stops a fit has seen them, though no model was judged.
+    """
+    while True:
+        history = manager.records.history([entry.asset for entry in task.plan.inputs], apart_from=task.id)
+        found = judge_model(task.plan, record, history.records)
+        if found.verdict != "pass":
+            return found
+        with manager.ledger.transaction(manager.clock()) as transaction:
+            if not manager.records.is_newest(transaction.connection, history):
+                continue
+            manager.records.add_telling(transaction.connection, task.id, record)
+        return found
 
 
 def write_evidence(manager: ManagerNode, product: ReleasedProduct) -> Path:

@@ -244,13 +244,16 @@ class ManagerNode:
         """Return the gate's private key for a plan's parameters. It stays in this node."""
         return self.workspace.gate_key(plan.parameters, insecure=self._insecure_keys)
 
-    def abort(self, task: Task, state: TaskState) -> None:
-        """End a running task that has had no effect: its use is given back, and the log says so. One that has ended stays."""
-        event = self.event("task.aborted", task=task.id, subjects={"plan": task.plan.digest()}, cites=[task.authorised])
+    def abort(self, task: Task, state: TaskState, *, told: bool = False) -> None:
+        """End a running task: its use is given back, and the log says so. One that has ended stays.
+
+        told: something that follows from rows has been told; the use is spent, and the event names the decision that says so.
+        """
+        event = self._aborted(task, told=told)
         with self.ledger.transaction(self.clock()) as transaction:
             if self.records.state(transaction.connection, task.id) != "running":
                 return
-            transaction.release(use_key(task.id))
+            (transaction.charge if told else transaction.release)(use_key(task.id))
             self.records.move_task(transaction.connection, task.id, state)
             _enqueue(transaction, event)
         self.logbook.deliver()
@@ -303,17 +306,20 @@ class ManagerNode:
             for recipient in sorted(set(plan.recipients))
         ]
 
+    def _aborted(self, task: Task, *, told: bool) -> SignedEvent:
+        subjects: dict[SubjectRole, object] = {"plan": task.plan.digest()}
+        if told:
+            message = "something that follows from rows had been told before the task ended; its use is spent"
+            subjects["decision"] = refusal("use.spent", task.id, message)
+        return self.event("task.aborted", task=task.id, subjects=subjects, cites=[task.authorised])
+
     def _finish_dead_tasks(self) -> None:
-        """Close what a process that is gone left running: its product counts if it was released, else its use is given back."""
-        released = {product.task for product in self.records.products()}
+        """Close what a process that is gone left running: it counts if it was released, or had told weights; else not."""
+        released, told = {product.task for product in self.records.products()}, self.records.tellers()
         running = {task.id: task for task in self.records.tasks("running")}
-        aborted = {
-            name: self.event("task.aborted", task=name, subjects={"plan": task.plan.digest()}, cites=[task.authorised])
-            for name, task in running.items()
-            if name not in released
-        }
+        aborted = {name: self._aborted(task, told=name in told) for name, task in running.items() if name not in released}
         with self.ledger.transaction(self.clock()) as transaction:
-            transaction.recover(live_runs={self.process}, with_effects=released)
+            transaction.recover(live_runs={self.process}, with_effects=released | told)
             for name, event in aborted.items():
                 self.records.move_task(transaction.connection, name, "failed")
                 _enqueue(transaction, event)

@@ -83,7 +83,8 @@ class Fragment:
     on, which stays at the provider.
 
     columns: the source columns that are read, and no others. max_rows: above it, a sum could pass 38 digits.
-    merge_after_normalising: the key domain folds keys, so rows of keys that become equal are to be added up.
+    merge_after_normalising: the key domain folds keys, so rows of keys that become equal are to be added up. least_told: below
+    it no number of faulty rows is told, since the question chose the rows: its conditions would count people one by one.
     """
 
     asset: str
@@ -94,6 +95,7 @@ class Fragment:
     outputs: tuple[Output, ...]
     max_rows: int
     merge_after_normalising: bool
+    least_told: int = 0
 
     @property
     def sql(self) -> str:
@@ -123,6 +125,7 @@ def fragment(plan: Plan, index: int, *, asset: Asset | None = None) -> Fragment:
         outputs=_described(plan, part),
         max_rows=_max_rows(plan, part),
         merge_after_normalising=plan.key_domain.trim or plan.key_domain.fold_case or plan.key_domain.nfkc,
+        least_told=plan.rules.min_keys if part.filters else 0,
     )
 
 
@@ -149,7 +152,8 @@ def require_sound(found: Fragment, counts: Mapping[str, int]) -> None:
         if check.must_be_zero and count:
             problem, remedy = _FAULTS[check.kind]
             where = f", column {check.column}" if check.column else ""
-            raise SourceError(f"{found.asset}{where}: {count} {problem}; {remedy}")
+            told = count if count >= found.least_told else f"fewer than {found.least_told}"
+            raise SourceError(f"{found.asset}{where}: {told} {problem}; {remedy}")
         if check.kind == "rows_read" and count > found.max_rows:
             raise SourceError(f"{found.asset}: {count} rows could sum beyond 38 digits; declare narrower bounds")
 

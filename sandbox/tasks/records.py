@@ -68,7 +68,20 @@ SUMS = sa.Table(
     sa.Column("inputs", sa.String(80), primary_key=True),
     sa.Column("survivors", sa.LargeBinary, nullable=False),
 )
-SCHEMA = Schema(name="tasks", version=2, tables=_TABLES)
+TELLINGS = sa.Table(
+    "tellings",
+    _TABLES,
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("task", sa.String(64), nullable=False),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+)
+
+
+def _add_tellings(connection: sa.Connection) -> None:
+    TELLINGS.create(connection)
+
+
+SCHEMA = Schema(name="tasks", version=3, tables=_TABLES, migrations={2: _add_tellings})
 """Version 1 kept releases without certificates; nothing can certify them afterwards, so no way leads from it."""
 
 
@@ -76,10 +89,12 @@ SCHEMA = Schema(name="tasks", version=2, tables=_TABLES)
 class ReleaseHistory:
     """Every release of some assets, oldest first. head: the number of the newest release of any asset, 0 for none.
 
-    records: what the gate keeps of each, private to it. products: digests of their product records, as the log names them.
+    records: what the gate keeps of each, private to it, and of weights that were told in fits. products: digests of the
+    releases' product records, as the log names them. tellings: the number of the newest of those fits, 0 for none.
     """
 
     head: int
+    tellings: int
     records: tuple[ReleaseRecord, ...]
     products: tuple[str, ...]
 
@@ -199,9 +214,12 @@ class Records:
         connection.execute(RELEASES.insert().values(task=product.task, product=name, **row))
 
     def add_sum(self, connection: sa.Connection, inputs: str, survivors: Sequence[str]) -> None:
-        """Keep over whom the gate has summed these inputs: it never sums them over others."""
-        if connection.scalar(sa.select(SUMS.c.inputs).where(SUMS.c.inputs == inputs)) is None:
-            connection.execute(SUMS.insert().values(inputs=inputs, survivors=msgspec.json.encode(sorted(survivors))))
+        """Keep over whom the gate has summed these inputs: it never sums them over others. Raises StateError if it has."""
+        found, told = connection.scalar(sa.select(SUMS.c.survivors).where(SUMS.c.inputs == inputs)), sorted(survivors)
+        if found is None:
+            connection.execute(SUMS.insert().values(inputs=inputs, survivors=msgspec.json.encode(told)))
+        elif msgspec.json.decode(found, type=list[str]) != told:
+            raise StateError("another run has summed the same inputs over other parts meanwhile; this sum is not used")
 
     def sums(self, inputs: str) -> dict[str, tuple[str, ...]]:
         """Return over whom the gate has summed these inputs before, by their name; nothing if it has not."""
@@ -213,17 +231,37 @@ class Records:
         """Return the number of the newest release, 0 for none."""
         return connection.scalar(sa.select(sa.func.coalesce(sa.func.max(RELEASES.c.position), 0))) or 0
 
-    def history(self, assets: Iterable[str]) -> ReleaseHistory:
-        """Return every release of any of these assets."""
+    def is_newest(self, connection: sa.Connection, history: ReleaseHistory) -> bool:
+        """Return whether nothing was released or told since a history was read."""
+        return (self.history_head(connection), _newest_telling(connection)) == (history.head, history.tellings)
+
+    def history(self, assets: Iterable[str], *, apart_from: str = "") -> ReleaseHistory:
+        """Return every release of any of these assets, and whatever weights of other fits than that task's have told."""
         wanted = set(assets)
         with self._store.transaction() as connection:
-            head = self.history_head(connection)
+            head, tellings = self.history_head(connection), _newest_telling(connection)
             rows = connection.execute(sa.select(RELEASES.c.product, RELEASES.c.record).order_by(RELEASES.c.position)).all()
+            told = connection.execute(sa.select(TELLINGS).order_by(TELLINGS.c.position)).all()
         everything = [(row.product, parse(row.record, ReleaseRecord, what="a stored release")) for row in rows]
         shared = [(product, record) for product, record in everything if wanted & _assets_of(record)]
+        known = {row.record for row in rows}
+        others = dict.fromkeys(row.record for row in told if row.task != apart_from and row.record not in known)
+        more = [record for data in others if wanted & _assets_of(record := parse(data, ReleaseRecord, what="a stored telling"))]
         return ReleaseHistory(
-            head=head, records=tuple(record for _, record in shared), products=tuple(product for product, _ in shared)
+            head=head,
+            tellings=tellings,
+            records=(*(record for _, record in shared), *more),
+            products=tuple(product for product, _ in shared),
         )
+
+    def add_telling(self, connection: sa.Connection, task: str, record: ReleaseRecord) -> None:
+        """Keep of whom a fit's weights tell, before they leave the gate: whether or not a model follows, they were seen."""
+        connection.execute(TELLINGS.insert().values(task=task, record=canonical(record)))
+
+    def tellers(self) -> frozenset[str]:
+        """Return the tasks whose weights have left the gate."""
+        with self._store.transaction() as connection:
+            return frozenset(connection.scalars(sa.select(TELLINGS.c.task)))
 
     def products(self) -> tuple[ReleasedProduct, ...]:
         """Return every released product, oldest first."""
@@ -233,6 +271,10 @@ class Records:
             ReleasedProduct(case_file=parse(row.case_file, CaseFile, what="a stored case file"), payload=row.payload)
             for row in rows
         )
+
+
+def _newest_telling(connection: sa.Connection) -> int:
+    return connection.scalar(sa.select(sa.func.coalesce(sa.func.max(TELLINGS.c.position), 0))) or 0
 
 
 def _assets_of(record: ReleaseRecord) -> frozenset[str]:

@@ -74,8 +74,10 @@ def _require_unique(entry: PlanInput, domain: DomainDocument, keys: KeyColumn) -
     """The source's own check compared keys as they are written; normalised ones may repeat."""
     repeated = len(keys) - len(np.unique(keys.numbers()))
     if repeated:
+        # Of rows that a question chose, no number: its conditions would count people one by one.
+        told = "some" if entry.filters else repeated
         raise SourceError(
-            f"{entry.asset}: it is declared unique, but {repeated} of its keys repeat others once key domain {domain.name} "
+            f"{entry.asset}: it is declared unique, but {told} of its keys repeat others once key domain {domain.name} "
             "has made their spellings one; declare unique=False, or repair the keys"
         )
 

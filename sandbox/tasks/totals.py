@@ -127,8 +127,11 @@ def part_vector(plan: Plan, index: int, table: Any) -> npt.NDArray[np.int64]:
             unknown += rows[number]
         cells.append(_cell(found, places))
     if unknown:
-        name = plan.inputs[index].asset
-        raise SourceError(f"{name}: {unknown} rows have group labels beyond the declared codes or bounds; correct one of them")
+        part = plan.inputs[index]
+        told = plan.rows_told(part, unknown)
+        raise SourceError(
+            f"{part.asset}: {told} rows have group labels beyond the declared codes or bounds; correct one of them"
+        )
     vector = np.zeros((layout.cells, layout.width), dtype=np.int64)
     at = 0
     for entry in layout.entries:

@@ -80,7 +80,8 @@ def part_sample(plan: Plan, index: int, batches: Iterable[Any]) -> Part:
         places = {from_literal(label): place for place, label in enumerate(spec.classes)}
         labels = [places.get(label) for label in table.column("group_0").to_pylist()]
         if unknown := labels.count(None):
-            raise SourceError(f"{entry.asset}: {unknown} rows have classes beyond the declared codes; correct one of them")
+            told = plan.rows_told(entry, unknown)
+            raise SourceError(f"{entry.asset}: {told} rows have classes beyond the declared codes; correct one of them")
         y = np.array(labels, dtype=np.int64)
     elif spec.target is not None:
         y = values[:, len(spec.features)]
