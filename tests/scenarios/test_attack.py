@@ -86,9 +86,9 @@ def flattering(plan: Any, table: Any, card: Any) -> Measured:
     )
 
 
-def nothing(records: Records, assets: Any) -> ReleaseHistory:
+def nothing(records: Records, assets: Any, *, apart_from: str) -> ReleaseHistory:
     with records._store.transaction() as connection:
-        return ReleaseHistory(head=records.history_head(connection), records=(), products=())
+        return ReleaseHistory(head=records.history_head(connection), tellings=0, records=(), products=())
 
 
 def test_an_honest_certificate_is_found_again(world: World) -> None:
