@@ -1,4 +1,8 @@
-"""Writing a product's table to a file whose ending says its kind. NULL stays NULL; no file is overwritten."""
+"""Writing a product's table to a file whose ending says its kind. NULL stays NULL; no file is overwritten.
+
+CSV is opened in spreadsheets, which run a text that begins as a formula does, and a provider's labels or an operator's column
+names could be one: such a text gets an apostrophe in front. Parquet and Arrow hold every value as it is.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from sandbox.errors import StateError, UsageError
+
+# Also in full width, which some spreadsheets take for the same.
+FORMULA = r"^[\s]*[=+\-@\t\r\n＝＋－＠]"
+NUMBER = r"^[+-]?[0-9]+(\.[0-9]+)?$"
 
 if TYPE_CHECKING:
     from sandbox.tasks.product import Product
@@ -32,10 +40,24 @@ def write_table(product: Product, path: Path) -> None:
 
 
 def _write_csv(table: Any, file: IO[bytes]) -> None:
-    """An empty field is NULL; an empty text is quoted."""
+    """An empty field is NULL; an empty text is quoted; what a spreadsheet would run is text."""
+    import pyarrow as pa
     from pyarrow import csv
 
-    csv.write_csv(table, file)
+    columns = [_inert(column) for column in table.columns]
+    csv.write_csv(pa.table(columns, names=_inert(pa.chunked_array([table.column_names], pa.string())).to_pylist()), file)
+
+
+def _inert(column: Any) -> Any:
+    """Return a column; in one of text, values that begin as a formula and are no plain number stand behind an apostrophe."""
+    import pyarrow as pa
+    from pyarrow import compute as pc
+
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    begins, number = pc.match_substring_regex(column, FORMULA), pc.match_substring_regex(column, NUMBER)
+    quoted = pc.binary_join_element_wise(pa.scalar("'", column.type), column, pa.scalar("", column.type))
+    return pc.if_else(pc.and_not(begins, number), quoted, column)
 
 
 def _write_parquet(table: Any, file: IO[bytes]) -> None:

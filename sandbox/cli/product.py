@@ -58,7 +58,7 @@ def export_product(
 ) -> None:
     """Write a product's rows to a new file.
 
-    NULL stays NULL; nothing is overwritten.
+    NULL stays NULL; nothing is overwritten. In CSV, a text that begins as a formula gets an apostrophe in front.
     """
     from sandbox.cli.export import write_table
 

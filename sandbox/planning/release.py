@@ -115,6 +115,8 @@ def release_spec(request: ReleaseRequest, asset: Asset, *, purpose: str, recipie
     )
     quasi = tuple(dict.fromkeys((*request.quasi, *found.quasi)))
     sensitive = tuple(dict.fromkeys((*request.sensitive, *found.sensitive)))
+    if not quasi:
+        raise UsageError("rows are judged by what an attacker may know of a person: name at least one column in quasi")
     columns = _columns(found, asset, pipeline, quasi if request.k_anonymity else ())
     _check_roles(asset, columns, quasi, sensitive)
     _check_search(request.k_anonymity, quasi)
@@ -322,5 +324,5 @@ def _check_search(search: KAnonymity | None, quasi: Sequence[str]) -> None:
 
 def _check_limit(spec: ReleaseSpec, rules: GateRules) -> None:
     risk, search = rules.risk, spec.k_anonymity
-    if risk is not None and search is not None and search.suppression_limit > float(risk.suppression):
-        raise UsageError(f"suppression_limit is above the {risk.suppression} of the profile {rules.profile}")
+    if risk is not None and search is not None and not 0 <= search.suppression_limit <= float(risk.suppression):
+        raise UsageError(f"suppression_limit is not within 0 and the {risk.suppression} of the profile {rules.profile}")

@@ -161,6 +161,7 @@ def test_released_rows(scratch: Path, in_process: None) -> None:
             swap(plan, rules=swap(plan.rules, risk=swap(plan.rules.risk, k=1, l=1, t="1", linkage="1"))),
             swap(plan, release=swap(plan.release, columns=columns)),
             swap(plan, release=swap(plan.release, label="anonymised")),
+            swap(plan, release=swap(plan.release, quasi=(), sensitive=())),
             swap(plan, release=swap(plan.release, rules="[columns")),
         ):
             require_denied(network, changed, lambda plan=changed: network.approve(plan))  # type: ignore[misc]
