@@ -32,7 +32,7 @@ class Judge:
         self._one_row_per_key = all(recorded.input.unique for record in records for recorded in record.inputs)
         self._columns, self._doubt = columns_of(records, atoms)
         self._told: dict[_Told, frozenset[str]] = {}
-        self._counts = self._space(frozenset())
+        self._counts = self._space((), frozenset())
         self._amounts: dict[Measures, RowSpace] = {}
         self._start = self._extend(list(self._earlier()))
 
@@ -100,13 +100,14 @@ class Judge:
 
     def _amounts_of(self, measures: Measures) -> RowSpace:
         if measures not in self._amounts:
-            self._amounts[measures] = self._space(self._counts.empty)
+            self._amounts[measures] = self._space(measures, self._counts.empty)
         return self._amounts[measures]
 
-    def _space(self, empty: frozenset[int]) -> RowSpace:
+    def _space(self, measures: Measures, empty: frozenset[int]) -> RowSpace:
         return RowSpace(
             k=self._k,
             one_row_per_key=self._one_row_per_key,
+            keys_add=keys_add(self._records, measures),
             doubt=self._doubt,
             budget=self._budget,
             witnesses=self._witnesses,
@@ -133,6 +134,34 @@ def measures_of_aggregate(record: ReleaseRecord, aggregate: int) -> Measures:
             source = record.inputs[index].input
             found.append((source.asset, source.measures[measure].column))
     return tuple(sorted(found))
+
+
+def keys_add(records: Sequence[ReleaseRecord], space: Measures) -> bool:
+    """Return whether keys of disjoint populations add up, as rows do. space: measures of amounts; none for counts.
+
+    They do where each key is in a population with all of its rows that could be in any, or with none: releases see the rows
+    of an asset whose keys repeat alike (the same conditions, no groups, none removed), and a value must be there in the same
+    columns of such assets.
+    """
+    seen: dict[str, Sequence[object]] = {}
+    for record in records:
+        for recorded in record.inputs:
+            entry = recorded.input
+            if entry.unique:
+                continue
+            rows = (entry.key, entry.filters)
+            if entry.groups or recorded.trimmed or seen.setdefault(entry.asset, rows) != rows:
+                return False
+    functions: dict[Measures, set[str]] = {}
+    for record in records:
+        for number, aggregate in enumerate(record.aggregates):
+            functions.setdefault(measures_of_aggregate(record, number), set()).add(aggregate.function)
+    judged = [
+        measures
+        for measures, asked in functions.items()
+        if (asked != {"count"} and set(space) <= set(measures) if space else not measures or tells_count(asked))
+    ]
+    return len({tuple(measure for measure in measures if measure[0] in seen) for measures in judged}) <= 1
 
 
 def columns_of(

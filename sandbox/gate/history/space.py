@@ -36,12 +36,15 @@ State = tuple[list[Released], list[Row], frozenset[int], frozenset[int]]
 class RowSpace:
     """Released populations of one kind, reduced. one_row_per_key: every joined row has its own key.
 
+    keys_add: each key's rows are together wherever they are, so that the keys of disjoint populations add up: keys are then
+    counted in place of rows.
     doubt: columns that only unusual values make, with how unusual. They are taken as empty, as one who knows the data would,
     until a count shows otherwise (admitted): then the least doubtful ones that explain it come in. empty: known to hold nobody.
     """
 
     k: int
     one_row_per_key: bool
+    keys_add: bool = False
     doubt: Mapping[int, int] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
     witnesses: Witnesses = field(default_factory=Witnesses)
@@ -81,9 +84,12 @@ class RowSpace:
         if population.rows == 0:
             return "pass" if population.columns <= self.empty else self._remove(population.columns)
         entries: dict[int, Exact] = {column: 1 for column in population.columns if not self._absent(column)}
-        row = reduced(self.basis, entries, population.rows, {number: 1})
+        row = reduced(self.basis, entries, population.keys if self.keys_add else population.rows, {number: 1})
         if not row.entries:
-            return self._judge_known(population, row) if row.rows == 0 else self._admit(row.rows, row.parts)
+            beyond = row.rows or sum(
+                (Fraction(value) * self.released[part].rows for part, value in row.parts.items()), Fraction(0)
+            )
+            return self._admit(beyond, row.parts) if beyond else self._judge_known(population, row)
         self.basis = joined(self.basis, row)
         return "pass"
 
@@ -100,8 +106,9 @@ class RowSpace:
         for component in components(self.basis):
             if new.isdisjoint(id(row) for row in component):
                 continue
-            # Rows of one key each are counted by the witnesses; where keys repeat, all that is computable is looked at.
-            for left in components(self.witnesses.small(component, self.k)) if self.one_row_per_key else [component]:
+            # Where keys do not add up, witnesses of rows say nothing of them: all that is computable is looked at.
+            counted = self.one_row_per_key or self.keys_add
+            for left in components(self.witnesses.small(component, self.k)) if counted else [component]:
                 verdict = self._search(left)
                 if verdict != "pass" or (self.empty, self.admitted) != known:
                     return verdict
@@ -165,10 +172,14 @@ class RowSpace:
     def _contributors(self, columns: frozenset[int], rows: Exact, parts: Vector) -> Exact:
         """Return a proved lower bound on the keys behind a computable population.
 
-        rows, where each key has one row in it; else, for each released A that adds to it, keys(A) less the keys of all that is
-        subtracted and meets A: every key of A is in the population or in something subtracted.
+        rows, where each key has one row in it or keys are counted; else, for each released A that adds to it, keys(A) less
+        the keys of all that is subtracted and meets A: every key of A is in the population or in something subtracted.
         """
-        if self.one_row_per_key or any(known.rows == known.keys and columns <= known.columns for known in self.released):
+        if (
+            self.one_row_per_key
+            or self.keys_add
+            or any(known.rows == known.keys and columns <= known.columns for known in self.released)
+        ):
             return rows
         taken = [self.released[number] for number, value in parts.items() if value < 0]
         bounds = [

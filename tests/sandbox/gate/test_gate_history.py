@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -127,6 +128,29 @@ def test_random_sequences_never_make_a_small_population_computable(seed: int) ->
         amounts.append((question, set(released(question, answer, "sum"))))
     assert not small_population_is_computable(counts, rows, amounts=False)
     assert not small_population_is_computable(amounts, rows, amounts=True)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_sequences_over_repeating_keys_neither(seed: int) -> None:
+    draw = random.Random(seed)
+    rows = [
+        person | {"value": None if draw.random() < 0.2 else draw.randrange(1, 50)}
+        for person in people(seed, draw.choice([40, 90, 150]))
+        for _ in range(draw.randrange(1, 4))
+    ]
+    history: list[ReleaseRecord] = []
+    counts: list[tuple[Question, set[tuple]]] = []
+    amounts: list[tuple[Question, set[tuple]]] = []
+    for _ in range(6):
+        question = replace(random_question(draw), functions=draw.choice([("count_rows", "avg"), ("avg",)]), unique=False)
+        answer = ask(question, rows, history)
+        if "count_rows" in question.functions:
+            counts.append((question, set(released(question, answer, "count_rows"))))
+        amounts.append((question, set(released(question, answer, "avg"))))
+    persons = {row["id"]: row for row in rows}
+    with_values = {row["id"]: row for row in rows if row["value"] is not None}
+    assert not small_population_is_computable(counts, list(persons.values()), amounts=False)
+    assert not small_population_is_computable(amounts, list(with_values.values()), amounts=True)
 
 
 def test_without_history_such_sequences_do_leak() -> None:

@@ -1,7 +1,8 @@
-"""Witnesses: they never hide a small population, whatever the solver says, and large crossings are decided with them."""
+"""Witnesses: they never hide a small population, whatever the solver says; large crossings are decided, repeating keys too."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import random
@@ -20,9 +21,12 @@ from support.gate_cases import SEX, THRESHOLDS_ONLY, ZONE, Question, age_band, p
 from sandbox.gate import Release, release
 from sandbox.gate.history import witness
 from sandbox.gate.history.indicators import Budget
+from sandbox.gate.history.judge import keys_add
 from sandbox.gate.history.reduced import Row, joined, reduced
 from sandbox.gate.history.space import Released, RowSpace
 from sandbox.gate.history.witness import UNIT, Witnesses
+from sandbox.model.expression import ColumnRef, Compare, Expression, Literal
+from sandbox.model.plan import LocalGroup
 from sandbox.model.product import ReleaseRecord
 
 K = 5
@@ -226,3 +230,70 @@ def test_after_a_cube_with_small_cells_nothing_small_is_computable(seed: int, co
     answers = ask(questions, rows)
     assert sum(row[3] is not None for row in answers[-1].rows) > 10
     assert not small_is_computable(answers, questions, rows, 6)
+
+
+def visits(seed: int, count: int, zones: int) -> list[dict]:
+    """People with one to four rows each, some without a value."""
+    draw = random.Random(seed)
+    return [
+        person | {"value": None if draw.random() < 0.1 else draw.randrange(1, 50)}
+        for person in crowd(seed, count, zones)
+        for _ in range(draw.randrange(1, 5))
+    ]
+
+
+def repeating(question: Question) -> Question:
+    return dataclasses.replace(question, unique=False)
+
+
+def test_crossings_over_repeating_keys_are_released_whole_where_their_keys_add_up() -> None:
+    questions = [repeating(question) for question in CROSSED]
+    assert [reasons(answer) for answer in ask(questions, visits(1, 4000, 20))] == [Counter()] * 3
+
+
+@pytest.mark.parametrize(("seed", "count"), [(2, 700), (3, 1000), (4, 1500)])
+def test_keys_behind_all_that_is_computable_are_enough(seed: int, count: int) -> None:
+    questions = [repeating(Question(groups=question.groups)) for question in (*CROSSED, CUBE)]
+    rows = visits(seed, count, 6)
+    answers = ask(questions, rows)
+    assert sum(row[3] is not None for row in answers[-1].rows) > 10
+    persons = list({row["id"]: row for row in rows}.values())
+    assert not small_is_computable(answers, questions, persons, 6)
+
+
+def of_value(at_least: int) -> Expression:
+    return Compare(op=">=", left=ColumnRef(name="value"), right=Literal(type="integer", value=str(at_least)))
+
+
+def record(*functions: str, lab: dict | None = None, groups: tuple = (ZONE,)) -> ReleaseRecord:
+    """A record over people and repeating laboratory rows; `lab`: what is changed of how these are read."""
+    found = release(
+        plan_of(Question(groups=groups, functions=functions, unique=False), RULES),
+        table_of(Question(groups=groups, functions=functions), crowd(1, 200, 2), 10),
+    ).record
+    people, values = found.inputs
+    change = dict(lab or {})
+    trimmed = change.pop("trimmed", False)
+    values = structs.replace(values, input=structs.replace(values.input, **change), trimmed=trimmed)
+    return structs.replace(found, inputs=(people, values))
+
+
+VALUE = (("lab.values", "value"),)
+
+
+@pytest.mark.parametrize(
+    ("records", "counts", "amounts"),
+    [
+        ([record("count_rows", "avg"), record("count_keys", "sum", groups=(SEX,))], False, True),
+        ([record("count_rows", "avg"), record("avg", groups=(SEX,))], True, True),
+        ([record("count_rows"), record("count", groups=(SEX,))], False, True),
+        ([record("count_rows"), record("count_rows", lab={"filters": (of_value(3),)})], False, False),
+        ([record("count_rows", "avg", lab={"filters": (of_value(3),)})] * 2, True, True),
+        ([record("count_rows"), record("count_rows", lab={"trimmed": True})], False, False),
+        ([record("avg"), record("avg", lab={"groups": (LocalGroup(expression=of_value(3), type="boolean"),)})], False, False),
+    ],
+)
+def test_keys_add_up_only_where_all_rows_of_a_key_are_seen_alike(
+    records: list[ReleaseRecord], counts: bool, amounts: bool
+) -> None:
+    assert (keys_add(records, ()), keys_add(records, VALUE)) == (counts, amounts)
