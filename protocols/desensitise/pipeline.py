@@ -52,7 +52,7 @@ class Pipeline:
         self._rules = [Rule(name, rules.columns[name], context) for name in schema.names]
         for rule in self._rules:
             rule.accepts(schema)
-        output = schema
+        output = schema.remove_metadata()  # whoever wrote the file may have named somebody there
         for rule in self._rules:
             output = rule.produces(output)
         if not output.names:

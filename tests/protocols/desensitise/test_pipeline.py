@@ -328,3 +328,11 @@ def test_a_column_of_dates_that_repeats_an_identifying_one_is_found() -> None:
     rules = HEAD + 'identifiers = ["born"]\n[columns]\nborn = { rule = "drop" }\nseen = { rule = "keep" }\n'
     with pytest.raises(IdentifierSurvives, match=r"seen.*value of born"):
         made(rules, pa.table({"born": born, "seen": born}))
+
+
+def test_what_a_schema_says_beside_its_columns_stays_behind() -> None:
+    field = pa.field("c", pa.int64(), metadata={"from": "13812345678"})
+    table = pa.table({"c": [1, 2]}).cast(pa.schema([field], metadata={"owner": "13812345678"}))
+    output = made(one('{ rule = "keep" }'), table)
+    assert output.schema.metadata is None
+    assert output.schema.field("c").metadata is None
