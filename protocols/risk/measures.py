@@ -153,7 +153,7 @@ def measure(
         prosecutor=_chances(sizes, sizes, tau),
         journalist=None if people is None else _chances(people, sizes, tau),
         marketer=None if people is None else float((sizes / people).sum() / len(shown)),
-        diversity={name: _diversity(encode(shown[name], name), inverse, sizes) for name in sensitive},
+        diversity={name: _diversity(encode(table[name], name), ~hidden, inverse, sizes) for name in sensitive},
         population_uniques={} if everyone is None else _estimates(sizes, everyone),
         tau=tau,
     )
@@ -205,12 +205,14 @@ def _estimates(sizes: IntArray, population: int) -> dict[str, float | None]:
     return {"pitman": None if pitman is None else pitman / population, "zayatz": zayatz_uniques(sizes, population) / population}
 
 
-def _diversity(column: Dictionary, classes: IntArray, sizes: IntArray) -> Diversity:
-    pairs, first = group([classes, column.codes], [len(sizes), column.size])
+def _diversity(column: Dictionary, shown: npt.NDArray[np.bool_], classes: IntArray, sizes: IntArray) -> Diversity:
+    """column: of the whole table, since suppressed rows keep their values and tell the distribution that t starts from."""
+    codes = column.codes[shown]
+    pairs, first = group([classes, codes], [len(sizes), column.size])
     counts = tally(pairs, len(first))
-    of, values = classes[first], column.codes[first]
+    of, values = classes[first], codes[first]
     share = counts / sizes[of]
-    overall = tally(column.codes, column.size) / len(classes)
+    overall = tally(column.codes, column.size) / len(column.codes)
     entropy = np.bincount(of, weights=-share * np.log(share))
     top = np.zeros(len(sizes))
     np.maximum.at(top, of, share)

@@ -31,7 +31,7 @@ def test_a_table_worked_by_hand() -> None:
     assert (found.prosecutor.highest, found.prosecutor.mean) == (1.0, 3 / 8)
     assert found.prosecutor.above == 4 / 8  # 1/3 and 1, not 1/4
     assert found.l == {"ill": 1}
-    assert found.t == {"ill": pytest.approx(5 / 8)}  # the class of one: all "cold", 3/8 of the shown rows
+    assert found.t == {"ill": pytest.approx(6 / 10)}  # the class of one: all "cold", 4/10 of all rows
     assert found.journalist is None
     assert "uniqueness" in repr(found)
     assert "<table" in found._repr_html_()
@@ -172,3 +172,24 @@ def test_grades() -> None:
 def test_unusable_input_is_refused(change: dict[str, object], words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         risk.measure(**({"frame": TABLE, "quasi": ["age", "town"]} | change))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_t_starts_from_the_whole_table_as_the_search_does(seed: int) -> None:
+    """Suppressed rows keep their sensitive values: an attacker knows the distribution with them."""
+    draw = np.random.default_rng(seed)
+    rows = 90
+    table = pd.DataFrame({"a": draw.integers(0, 3, rows), "s": draw.choice(list("pqr"), rows), "n": draw.integers(0, 4, rows)})
+    table["a"] = table["a"].astype(object)
+    table.loc[: 20 + seed, ["a", "s", "n"]] = ["*", "p", 3]
+    report = risk.measure(table, ["a"], ["s"])
+    assert report.suppressed == 21 + seed
+    equal = ordered = 0.0
+    for _, part in table[table["a"] != "*"].groupby("a"):
+        apart = [(part["s"] == value).mean() - (table["s"] == value).mean() for value in "pqr"]
+        equal = max(equal, sum(map(abs, apart)) / 2)
+        below = [(part["n"] <= value).mean() - (table["n"] <= value).mean() for value in range(3)]
+        ordered = max(ordered, sum(map(abs, below)) / 3)
+    assert report.diversity["s"].t == pytest.approx(equal)
+    table["n"] = table["n"].astype(int)
+    assert risk.measure(table, ["a"], ["n"]).diversity["n"].t_ordered == pytest.approx(ordered)
