@@ -55,7 +55,7 @@ def add_asset(
 
     provider, dot, short = name.partition(".")
     if not dot or not provider or not short:
-        raise UsageError(f"--as {name[:80]!a} names no asset; write provider.table")
+        raise UsageError(f"--as {name[:80]!r} names no asset; write provider.table")
     definition = define(
         source,
         key=key,
@@ -284,9 +284,9 @@ def _pairs(option: str, texts: Pairs | None) -> list[tuple[str, str]]:
     for text in texts or ():
         column, equals, value = text.partition("=")
         if not equals or not column or not value:
-            raise UsageError(f"{option} {text[:80]!a} is not of the form COLUMN=VALUE")
+            raise UsageError(f"{option} {text[:80]!r} is not of the form COLUMN=VALUE")
         if column in found:
-            raise UsageError(f"{option} names {column[:80]!a} twice")
+            raise UsageError(f"{option} names {column[:80]!r} twice")
         found[column] = value
     return list(found.items())
 
@@ -294,7 +294,7 @@ def _pairs(option: str, texts: Pairs | None) -> list[tuple[str, str]]:
 def _range(column: str, text: str) -> tuple[str, str]:
     low, colon, high = text.partition(":")
     if not colon or not low or not high:
-        raise UsageError(f"--bounds {column[:80]!a}: write LOW:HIGH, such as 0:120")
+        raise UsageError(f"--bounds {column[:80]!r}: write LOW:HIGH, such as 0:120")
     return low, high
 
 
@@ -307,11 +307,11 @@ def _fraction(text: str) -> Fraction:
     try:
         return Fraction(text)
     except (ValueError, ZeroDivisionError):
-        raise UsageError(f"--epsilon {text[:80]!a} is no number; write 1, 0.5 or 1/3") from None
+        raise UsageError(f"--epsilon {text[:80]!r} is no number; write 1, 0.5 or 1/3") from None
 
 
 def _scale(column: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise UsageError(f"--scale {column[:80]!a}: write a whole number, such as 10") from None
+        raise UsageError(f"--scale {column[:80]!r}: write a whole number, such as 10") from None

@@ -42,7 +42,7 @@ def desensitise_file(
     found = _rules(rules)
     table, pipeline = _opened(file, rules, found, encoding, delimiter)
     if report is not None and (report.exists() or report.resolve() == out.resolve()):
-        raise StateError(f"{str(report)!a} exists, or is the output itself; name another file for the report")
+        raise StateError(f"{str(report)!r} exists, or is the output itself; name another file for the report")
     with console.progress(as_json=as_json) as on_progress:
         measured = _write(table, pipeline, out, report, on_progress)
     document = {

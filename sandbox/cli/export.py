@@ -24,7 +24,7 @@ def write_table(product: Product, path: Path) -> None:
     """Write a product's rows. Raises UsageError for an unknown ending, StateError if the file exists or cannot be written."""
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
-        raise UsageError(f"the kind of {path.name!a} is not known; end it in {', '.join(_WRITERS)}")
+        raise UsageError(f"the kind of {path.name!r} is not known; end it in {', '.join(_WRITERS)}")
     table = product.to_arrow()
     try:
         with path.open("xb") as file:
@@ -34,9 +34,9 @@ def write_table(product: Product, path: Path) -> None:
                 path.unlink(missing_ok=True)
                 raise
     except FileExistsError:
-        raise StateError(f"{str(path)!a} exists and stays as it is; name a new file") from None
+        raise StateError(f"{str(path)!r} exists and stays as it is; name a new file") from None
     except OSError as error:
-        raise StateError(f"{str(path)!a} cannot be written: {error.strerror}") from None
+        raise StateError(f"{str(path)!r} cannot be written: {error.strerror}") from None
 
 
 def _write_csv(table: Any, file: IO[bytes]) -> None:

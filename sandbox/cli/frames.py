@@ -30,7 +30,7 @@ def read_frame(file: Path, names: Sequence[str] | None = None) -> pd.DataFrame:
     wanted = known if names is None else names
     missing = [name for name in wanted if name not in known]
     if missing:
-        raise UsageError(f"{str(file)!a} has no column {', '.join(map(repr, missing))}; it has: {', '.join(known)}")
+        raise UsageError(f"{str(file)!r} has no column {', '.join(map(repr, missing))}; it has: {', '.join(known)}")
     (found,) = source.query([f"SELECT {', '.join(map(quoted, wanted))} FROM source"])  # noqa: S608  (quoted names)
     frame: pd.DataFrame = found.to_pandas()
     return frame

@@ -71,7 +71,7 @@ def approve_grant(
     elif found.missing:
         console.say(f"{name} still needs the signatures of {', '.join(found.missing)}")
     else:
-        console.say(f"{name} is {found.state}: {found.kept.signed.grant.calls - found.used} calls are left")
+        console.say(f"{name} is {found.state}: calls left: {found.kept.signed.grant.calls - found.used}")
 
 
 @app.command("revoke")

@@ -43,9 +43,9 @@ def init_workspace(
 ) -> None:
     """Make a workspace and an example.
 
-    Keys, parties, stores and a trust file; the example has synthetic tables, their owners' terms and a job.
+    Keys, parties, stores and a trust file; the example has synthetic tables, their owners' terms and jobs.
     """
-    from sandbox.cli.example import TABLES, write_example
+    from sandbox.cli.example import TABLES, more_commands, write_example
     from sandbox.embedded import Embedded
     from sandbox.model.compute import Compute
     from sandbox.node.workspace import Workspace
@@ -56,9 +56,10 @@ def init_workspace(
     with Embedded(workspace, terms="written") as network:
         trust = network.write_trust(directory / "trust.toml")
     commands = [] if provider else [f"cd {shlex.quote(str(directory))}", *write_example(directory / "example")]
+    more = {} if provider else more_commands()
     if as_json:
         parties = {name: party.roles for name, party in workspace.parties.items()}
-        console.emit({"workspace": str(directory), "trust": str(trust), "parties": parties, "next": commands})
+        console.emit({"workspace": str(directory), "trust": str(trust), "parties": parties, "next": commands, "more": more})
         return
     console.say(f"{directory} is a workspace: operator {OPERATOR}, manager {MANAGER}, providers {', '.join(names)}")
     console.say(f"{trust} is what an auditor may believe, once checked")
@@ -67,5 +68,7 @@ def init_workspace(
         console.say()
         for command in commands:
             console.say(command)
+        for title, lines in more.items():
+            console.say(f"\n# more: {title}\n" + "\n".join(lines))
     else:
         console.say("next: `sandbox catalogue add SOURCE --as provider.table --key COLUMN`")

@@ -50,7 +50,7 @@ def run_job(
 
     question = read_job(job)
     if out is not None and out.exists():
-        raise StateError(f"{str(out)!a} exists; name a new directory")
+        raise StateError(f"{str(out)!r} exists; name a new directory")
     with opened(workspace) as network:
         explanation = explain(network, question, job)
         signed = network.manager.records.grant(grant).signed if grant else grant_for(network.manager, explanation.plan)
@@ -79,7 +79,7 @@ def write_product(product: Product, directory: Path) -> None:
     try:
         directory.mkdir(parents=True)
     except OSError as error:
-        raise StateError(f"{str(directory)!a} cannot be made: {error.strerror}") from None
+        raise StateError(f"{str(directory)!r} cannot be made: {error.strerror}") from None
     write_table(product, directory / "product.csv")
     card = msgspec.json.format(msgspec.json.encode(product.card), indent=2)
     (directory / "card.json").write_bytes(card + b"\n")

@@ -56,7 +56,7 @@ def read_job(path: Path) -> Job:
     """Return the job that a file states. Raises NotFound, DocumentError that names the field."""
     from sandbox.model.job import job_from_toml
 
-    return job_from_toml(read_text(path), what=ascii(path.name)[1:-1])
+    return job_from_toml(read_text(path), what=repr(path.name)[1:-1])
 
 
 def explain(network: Embedded, job: Job, path: Path) -> Explanation:

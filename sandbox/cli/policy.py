@@ -29,10 +29,11 @@ def set_policy(
     """
     from sandbox.model.policy import policy_from_toml
     from sandbox.node.registration import Registration
+    from sandbox.node.workspace import utc_now
 
-    policy = policy_from_toml(read_text(file), version=1, what=ascii(file.name)[1:-1])
+    policy = policy_from_toml(read_text(file), version=1, what=repr(file.name)[1:-1])
     if policy.asset != asset:
-        raise UsageError(f"{file.name!a} states terms on {policy.asset}, not on {asset!a}")
+        raise UsageError(f"{file.name!r} states terms on {policy.asset}, not on {asset!r}")
     with opened(workspace) as network:
         Registration(network.workspace, network.manager).check_terms(policy)
         network.set_policy(policy)
@@ -41,6 +42,8 @@ def set_policy(
         console.emit({"policy": stored})
     else:
         console.say(f"version {stored.version if stored else 1} of the terms on {asset} holds from now on")
+        if policy.expires < utc_now().date():
+            console.say(f"they ended on {policy.expires}, so they deny every question")
 
 
 @app.command("show")
@@ -51,12 +54,18 @@ def show_policy(asset: AssetArgument, workspace: WorkspaceOption = None, as_json
     with opened(workspace) as network:
         policy = network.manager.records.policy(asset)
         if policy is None:
-            raise NotFound(f"nobody has set terms on {asset!a}; without terms every question over it is denied")
+            raise NotFound(f"nobody has set terms on {asset!r}; without terms every question over it is denied")
         subject = asset_subject(asset)
         used = network.manager.ledger.usage([subject])[subject]
     if as_json:
         console.emit({"policy": policy, "used": used})
         return
+    budget = policy.privacy
+    privacy = (
+        [("privacy", f"ε {budget.epsilon_per_release} a release, {budget.epsilon_total} in all, δ {budget.delta}")]
+        if budget
+        else []
+    )
     rows: list[tuple[str, object]] = [
         ("asset", policy.asset),
         ("version", policy.version),
@@ -65,6 +74,9 @@ def show_policy(asset: AssetArgument, workspace: WorkspaceOption = None, as_json
         ("profiles", ", ".join(policy.profiles)),
         ("smallest cell", policy.min_cell),
         ("smallest list", policy.min_list),
+        ("fewest parts", policy.min_parties),
+        ("matching", ", ".join(policy.matching)),
+        *privacy,
         ("used", f"{used} of {policy.max_calls} calls"),
         ("expires", policy.expires),
         *((f"column {item.column}", ", ".join(item.uses)) for item in policy.columns),

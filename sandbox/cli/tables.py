@@ -129,7 +129,7 @@ def fresh_file(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     may read it. Raises StateError: exists already, cannot be written.
     """
     if path.exists() or path.is_symlink():
-        raise StateError(f"{str(path)!a} exists and stays as it is; name a new file")
+        raise StateError(f"{str(path)!r} exists and stays as it is; name a new file")
     problem = ""
     try:
         with _nameless(path.parent, 0o600 if private else 0o644) as (file, name):
@@ -147,7 +147,7 @@ def fresh_file(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     except OSError as error:
         problem = f"cannot be written: {error.strerror}"
     if problem:
-        raise StateError(f"{str(path)!a} {problem}")
+        raise StateError(f"{str(path)!r} {problem}")
 
 
 @contextmanager
@@ -177,7 +177,7 @@ def writer(path: Path, file: IO[bytes], schema: pa.Schema) -> Any:
         return pa.csv.CSVWriter(file, schema, write_options=pa.csv.WriteOptions(delimiter=delimiter))
     if path.suffix.lower() in PARQUET:
         return pa.parquet.ParquetWriter(file, schema)
-    raise UsageError(f"the kind of {path.name!a} is not known; end it in .csv, .tsv or .parquet")
+    raise UsageError(f"the kind of {path.name!r} is not known; end it in .csv, .tsv or .parquet")
 
 
 def read_small(path: Path, *, limit: int, what: str, private: bool = False) -> bytes:
@@ -199,7 +199,7 @@ def read_small(path: Path, *, limit: int, what: str, private: bool = False) -> b
     except (OSError, ValueError) as error:
         problem = f"cannot be read: {getattr(error, 'strerror', None) or 'no such file'}"
     if problem:
-        raise UsageError(f"{what} {str(path)!a} {problem}")
+        raise UsageError(f"{what} {str(path)!r} {problem}")
     return data
 
 
@@ -210,7 +210,7 @@ def read_text(path: Path, *, limit: int, what: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-    raise UsageError(f"{what} {str(path)!a} is not UTF-8 (line {line})")
+    raise UsageError(f"{what} {str(path)!r} is not UTF-8 (line {line})")
 
 
 def read_key(path: Path) -> bytes:
@@ -221,7 +221,7 @@ def read_key(path: Path) -> bytes:
         return bytes.fromhex(text.decode("ascii"))
     if len(data) < 32:
         raise UsageError(
-            f"the key file {str(path)!a} has {len(data)} bytes; 32 random ones are needed: head -c 32 /dev/urandom"
+            f"the key file {str(path)!r} has {len(data)} bytes; 32 random ones are needed: head -c 32 /dev/urandom"
         )
     return data
 

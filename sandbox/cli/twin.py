@@ -22,14 +22,14 @@ def check_name(out: Path) -> Path:
     A CSV has no place for a label inside, so its name bears the word.
     """
     if out.suffix.lower() not in (".csv", ".tsv", *PARQUET):
-        raise UsageError(f"the kind of {out.name!a} is not known; end it in .csv, .tsv or .parquet")
+        raise UsageError(f"the kind of {out.name!r} is not known; end it in .csv, .tsv or .parquet")
     if out.suffix.lower() not in PARQUET and WORD not in out.name.lower():
         better = f"{out.stem}.{WORD}{out.suffix}"
-        raise UsageError(f"a {out.suffix} file cannot say inside that it is {WORD}; call it {better!a}, for instance")
+        raise UsageError(f"a {out.suffix} file cannot say inside that it is {WORD}; call it {better!r}, for instance")
     beside = out.with_name(out.name + ".twin.json")
     for path in (out, beside):
         if path.exists() or path.is_symlink():
-            raise StateError(f"{str(path)!a} exists and stays as it is; name a new file")
+            raise StateError(f"{str(path)!r} exists and stays as it is; name a new file")
     return beside
 
 

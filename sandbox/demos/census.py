@@ -75,7 +75,6 @@ def job() -> dict[str, Any]:
 def run(
     *,
     out: Path | None = None,
-    key_bits: int = 3072,
     rows: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> DemoResult:
@@ -97,13 +96,13 @@ def run(
         _set_terms(network)
         for office, step in SILENT.items():
             network.cut_line(office, after=step)
-        answered = answer(network, question, key_bits, directory / "bundle", on_progress)
+        answered = answer(network, question, directory / "bundle", on_progress)
         for office in SILENT:
             network.cut_line(office, after=None)
         trust = network.write_trust(directory / "trust.toml")
         trials = (
             _pooled(answered.product, question["sql"], frames),
-            differencing(network, DIFFERENCING, job_options(question, key_bits), on_progress, differs_by="offices"),
+            differencing(network, DIFFERENCING, job_options(question), on_progress, differs_by="offices"),
             tampering(answered.bundle, trust),
         )
     return DemoResult(answers=(answered,), directory=directory, trust=trust, trials=trials)

@@ -80,10 +80,10 @@ def run(
         directory / "workspace", definitions(rows), operator=OPERATOR, manager=MANAGER, terms="written"
     ) as network:
         set_terms(network, *ASSETS)
-        answered = answer(network, question, key_bits, directory / "bundle", on_progress)
+        answered = answer(network, question, directory / "bundle", on_progress, key_bits=key_bits)
         trust = network.write_trust(directory / "trust.toml")
         trials = (
-            differencing(network, DIFFERENCING, job_options(question, key_bits), on_progress, differs_by="people"),
+            differencing(network, DIFFERENCING, job_options(question, key_bits=key_bits), on_progress, differs_by="people"),
             tampering(answered.bundle, trust),
         )
     return DemoResult(answers=(answered,), directory=directory, trust=trust, trials=trials)

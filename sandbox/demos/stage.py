@@ -23,9 +23,9 @@ def read_job(name: str) -> dict[str, Any]:
     return tomllib.loads(resources.files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def job_options(question: dict[str, Any], key_bits: int) -> dict[str, Any]:
-    """Return what a job file says beside its SQL, as `Embedded.explain` takes it."""
-    return {name: question[name] for name in ("title", "purpose", "profile", "recipients")} | {"key_bits": key_bits}
+def job_options(question: dict[str, Any], **parameters: Any) -> dict[str, Any]:
+    """Return what a job file says beside its SQL, as `Embedded.explain` takes it; parameters are added."""
+    return {name: question[name] for name in ("title", "purpose", "profile", "recipients")} | parameters
 
 
 def set_terms(network: Embedded, *assets: str) -> None:
@@ -35,9 +35,11 @@ def set_terms(network: Embedded, *assets: str) -> None:
         network.set_policy(policy_from_toml(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8"), version=1))
 
 
-def answer(network: Embedded, question: dict[str, Any], key_bits: int, bundle: Path, on_progress: OnProgress | None) -> Answer:
+def answer(
+    network: Embedded, question: dict[str, Any], bundle: Path, on_progress: OnProgress | None, **parameters: Any
+) -> Answer:
     """Explain, approve and run a question, and write its evidence to a new directory. Raises Denied, Withheld and others."""
-    explanation = network.explain(question["sql"], **job_options(question, key_bits))
+    explanation = network.explain(question["sql"], **job_options(question, **parameters))
     grant = network.approve(explanation, calls=CALLS)
     product = network.run(explanation, grant=grant, on_progress=on_progress)
     return Answer(explanation=explanation, product=product, seconds=product.seconds, bundle=product.bundle(bundle))

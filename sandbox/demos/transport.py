@@ -82,12 +82,14 @@ def run(
     ) as network:
         set_terms(network, *ASSETS)
         answers = tuple(
-            answer(network, question, key_bits, directory / f"bundle-{name}", on_progress)
+            answer(network, question, directory / f"bundle-{name}", on_progress, key_bits=key_bits)
             for name, question in questions.items()
         )
         trust = network.write_trust(directory / "trust.toml")
         trials = (
-            differencing(network, DIFFERENCING, job_options(questions["maker"], key_bits), on_progress, differs_by="aircraft"),
+            differencing(
+                network, DIFFERENCING, job_options(questions["maker"], key_bits=key_bits), on_progress, differs_by="aircraft"
+            ),
             tampering(answers[0].bundle, trust),
         )
     return DemoResult(answers=answers, directory=directory, trust=trust, trials=trials)

@@ -83,7 +83,7 @@ def fit_question(section: Mapping[str, Any]) -> FitQuestion:
     fields = dict(section)
     kind = fields.pop("kind", None)
     if not isinstance(kind, str) or kind not in KINDS:
-        raise DocumentError(f"model.kind: {kind!a} is no kind of model; kinds are: {', '.join(KINDS)}")
+        raise DocumentError(f"model.kind: {kind!r} is no kind of model; kinds are: {', '.join(KINDS)}")
     asked = {name: fields.pop(name) for name in ("table", "features", "target", "where") if name in fields}
     known = KINDS[kind].__struct_fields__
     unknown = [name for name in fields if name not in known]

@@ -45,7 +45,7 @@ def check_name(value: str, *, field: str) -> None:
     """Return only if value is a plain name: ASCII letters, digits, `_ . : -`, at most 128. Raises DocumentError."""
     if not NAME.fullmatch(value):
         raise DocumentError(
-            f"{field}: {value[:40]!a} is not a name; use ASCII letters, digits and _ . : - (at most 128), "
+            f"{field}: {value[:40]!r} is not a name; use ASCII letters, digits and _ . : - (at most 128), "
             "beginning with a letter, a digit or _"
         )
 
@@ -54,7 +54,7 @@ def check_distinct(values: tuple[str, ...], *, field: str) -> None:
     """Return only if no value is there twice. Raises DocumentError that names the field and the value."""
     twice = next((value for index, value in enumerate(values) if value in values[:index]), None)
     if twice is not None:
-        raise DocumentError(f"{field}: {twice[:40]!a} is there twice")
+        raise DocumentError(f"{field}: {twice[:40]!r} is there twice")
 
 
 def owner(name: str, parties: Mapping[str, Party]) -> str | None:

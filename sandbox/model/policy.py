@@ -133,11 +133,11 @@ def check_columns(columns: tuple[ColumnUses, ...], *, field: str) -> None:
     check_distinct(tuple(item.column for item in columns), field=field)
     for item in columns:
         if not item.column.isprintable() or not item.column.strip() or len(item.column) > 128:
-            raise DocumentError(f"{field}: {item.column[:40]!a} is no column's name (printable, at most 128 characters)")
+            raise DocumentError(f"{field}: {item.column[:40]!r} is no column's name (printable, at most 128 characters)")
         check_distinct(item.uses, field=f"{field}.{item.column}")
         for use in item.uses:
             if use not in USES:
-                raise DocumentError(f"{field}.{item.column}: {use[:40]!a} is not a use; the uses are {', '.join(USES)}")
+                raise DocumentError(f"{field}.{item.column}: {use[:40]!r} is not a use; the uses are {', '.join(USES)}")
 
 
 def _privacy(written: dict[str, Any] | None) -> PrivacyTerms | None:
@@ -154,7 +154,7 @@ def _column(name: str, uses: object) -> ColumnUses:
     try:
         return ColumnUses(column=name, uses=msgspec.convert(uses, tuple[Use, ...]))
     except msgspec.ValidationError as error:
-        place = f"columns.{name}" if name.isprintable() else f"columns.{name!a}"
+        place = f"columns.{name}" if name.isprintable() else f"columns.{name!r}"
         raise DocumentError(f"{place}: {error}; the uses are {', '.join(USES)}") from None
 
 
@@ -170,7 +170,8 @@ def _syntax_problem(message: str, text: str) -> str:
         return _printable(message)
     line = text.splitlines()[int(found[1]) - 1 :][:1]
     key = line[0].partition("=")[0].strip()[:60] if line else ""
-    return f"{_printable(message)}, near {key!a}"
+    hint = "" if key.isascii() else "; a name beyond ASCII letters stands in double quotes"
+    return f"{_printable(message)}, near {key!r}{hint}"
 
 
 def _printable(message: str) -> str:

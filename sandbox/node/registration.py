@@ -102,7 +102,7 @@ class Registration:
         for item in policy.columns:
             if asset.column(item.column) is None:
                 known = ", ".join(column.name for column in asset.columns)
-                raise UsageError(f"columns: {asset.name} has no column {item.column!a}; it has {known}")
+                raise UsageError(f"columns: {asset.name} has no column {item.column!r}; it has {known}")
 
     def _source(self, name: str) -> Source:
         with self._catalogue(_provider_of(name)) as catalogue:
@@ -127,7 +127,7 @@ class Registration:
     def _require_provider(self, name: str) -> None:
         known = self._workspace.providers
         if name not in known:
-            raise NotFound(f"{name[:64]!a} is no provider of this network; providers are: {', '.join(known) or 'none'}")
+            raise NotFound(f"{name[:64]!r} is no provider of this network; providers are: {', '.join(known) or 'none'}")
 
 
 def proposals(source: Source) -> tuple[Proposal, ...]:
@@ -148,7 +148,7 @@ def _counts(source: Source, statement: str, parameters: tuple[str, ...] = ()) ->
 def _provider_of(name: str) -> str:
     provider, dot, table = name.partition(".")
     if not dot or not provider or not table:
-        raise UsageError(f"{name[:80]!a} names no asset; write provider.table")
+        raise UsageError(f"{name[:80]!r} names no asset; write provider.table")
     return provider
 
 

@@ -85,7 +85,7 @@ def make_twin(
     taken = [column for column in asset.columns if column.name not in left_out]
     lost = [name for name in asset.key if name in left_out]
     if lost:
-        raise UsageError(f"key column {lost[0]!a} {left_out[lost[0]]}; without its key, {asset.name} has no twin")
+        raise UsageError(f"key column {lost[0]!r} {left_out[lost[0]]}; without its key, {asset.name} has no twin")
     options = _options(asset, taken)
     options |= {"epsilon": epsilon, "contribution": contribution}
     names = ", ".join(quoted(column.name) for column in taken)

@@ -336,4 +336,4 @@ def _make_directory(path: Path) -> None:
 
 def _check_plain(name: str) -> None:
     if not _PLAIN.fullmatch(name):
-        raise UsageError(f"{name[:40]!a} cannot name a party: use ASCII letters, digits, _ and -, beginning with a letter or _")
+        raise UsageError(f"{name[:40]!r} cannot name a party: use ASCII letters, digits, _ and -, beginning with a letter or _")

@@ -13,13 +13,13 @@ def read_document(path: Path, *, limit: int) -> str:
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except FileNotFoundError:
-        raise NotFound(f"there is no file {str(path)!a}") from None
+        raise NotFound(f"there is no file {str(path)!r}") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a path"
-        raise UsageError(f"the file {str(path)!a} cannot be read: {reason}") from None
+        raise UsageError(f"the file {str(path)!r} cannot be read: {reason}") from None
     if len(data) > limit:
-        raise DocumentError(f"{str(path)!a} is larger than {limit} bytes")
+        raise DocumentError(f"{str(path)!r} is larger than {limit} bytes")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise DocumentError(f"{str(path)!a} is not UTF-8 text; save it as UTF-8") from None
+        raise DocumentError(f"{str(path)!r} is not UTF-8 text; save it as UTF-8") from None

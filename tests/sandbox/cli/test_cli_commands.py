@@ -155,7 +155,7 @@ def test_catalogue_tells_what_is_declared_and_counted(run: Run, workspace: Path)
     assert "0 to 1000, scale 10" in shown
     assert run("catalogue", "show", "lab.measurements", "--json").document["asset"]["key"] == ["id"]
     profile = run("catalogue", "profile", "registry.patients", "--json").document["profile"]
-    assert profile["rows"] == 800
+    assert profile["rows"] == 1000
     assert "20" not in run("catalogue", "profile", "lab.measurements").err
     proposals = run("catalogue", "classify", "lab.measurements", "--json").document["proposals"]
     assert [item["role"] for item in proposals] == ["key", "unclassified", "measure"]
@@ -229,7 +229,9 @@ def test_policy_is_set_shown_and_tested(run: Run, workspace: Path) -> None:
     found = run("policy", "show", "lab.measurements", "--json").document
     assert found["used"] == 1
     assert found["policy"]["version"] == 2
-    assert "mean, variance" in run("policy", "show", "lab.measurements").out
+    shown = run("policy", "show", "lab.measurements").out
+    for term in ("mean, variance", "fewest parts", "blinded"):
+        assert term in shown
     assert "allowed" in run("policy", "test", "example/job.toml").out
     assert run("policy", "test", "example/job.toml", "--json").document["allowed"] is True
 
@@ -316,4 +318,5 @@ def test_demo_prints_answers_trials_and_where_the_evidence_is(
         assert part in text.out
     document = run("demo", "health", "--json").document
     assert set(document) >= {"product", "withheld", "disclosure", "seconds", "bundle", "trust", "trials"}
+    assert given[1] == {"out": None, "rows": None, "on_progress": None}
     assert demo.Story("transport")

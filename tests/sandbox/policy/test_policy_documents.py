@@ -67,6 +67,7 @@ def test_the_documented_policy() -> None:
         ("min_cell = 10", "min_cell = " + "9" * 5000, "policy.toml: "),
         ("max_calls = 50", "max_calls = -1", "max_calls: -1 is outside 0"),
         ("max_calls = 50", "max_calls = 50\nmax_calls = 51", "near 'max_calls'"),
+        ("max_calls = 50", "年龄 = 50", "near '年龄'; a name beyond ASCII letters stands in double quotes"),
         ("expires = 2027-12-31", 'expires = "2027-12-31"', "expires: write a TOML date"),
         ("expires = 2027-12-31", "expires = 2027-12-31T00:00:00Z", r"\$.expires"),
         ("expires = 2027-12-31", "expires = 2027-02-30", "near 'expires'"),
