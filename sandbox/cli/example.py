@@ -8,8 +8,10 @@ from pathlib import Path
 
 from sandbox.errors import StateError
 
-PEOPLE = 1_000
-"""Patients: fewer would leave attacks on their released rows inconclusive."""
+PATIENTS = 2_000
+"""In the registry: many fewer would leave the attacks on their released rows inconclusive."""
+EXAMINED = 800
+"""Of them, the first so many can be at the laboratory and the hospital."""
 STAFF = 120
 """Employees of each agency."""
 DIAGNOSES = ("asthma", "diabetes", "stroke")
@@ -206,14 +208,14 @@ def _draw(person: int, what: str, below: int) -> int:
 
 def _patients() -> Iterator[str]:
     yield "id,age,male,weight"
-    for person in range(PEOPLE):
+    for person in range(PATIENTS):
         age, male, weight = 20 + _draw(person, "age", 70), _draw(person, "male", 2), 45 + _draw(person, "weight", 70)
         yield f"{100_000 + person},{age},{male},{weight}"
 
 
 def _measurements() -> Iterator[str]:
     yield "id,test,value"
-    for person in range(PEOPLE):
+    for person in range(EXAMINED):
         if _draw(person, "tested", 10) == 0:
             continue
         lowered = 60 * _draw(person, "male", 2)
@@ -224,7 +226,7 @@ def _measurements() -> Iterator[str]:
 def _events() -> Iterator[str]:
     """Strokes are few, and fewest among women, so that the gate has something to withhold."""
     yield "id,event"
-    for person in range(PEOPLE):
+    for person in range(EXAMINED):
         if _draw(person, "ill", 4) == 0:
             continue
         rare = _draw(person, "stroke", 60) == 0 or (_draw(person, "male", 2) == 1 and _draw(person, "stroke", 12) == 1)

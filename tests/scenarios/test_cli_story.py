@@ -43,5 +43,5 @@ def test_pasted_lines_lead_to_a_product_that_an_auditor_verifies(tmp_path: Path)
     people = "--auxiliary people.csv --quasi male --sensitive event --exposed exposed.json"
     attacked = shell(f"sandbox audit attack bundle --trust trust.toml {people}", elsewhere)
     assert "0 differ" in attacked
-    assert "1000 of 1000 people fit a cell" in attacked
+    assert "2000 of 2000 people fit a cell" in attacked
     assert [item["exposed"] for item in json.loads((elsewhere / "exposed.json").read_text())] == [[], []]

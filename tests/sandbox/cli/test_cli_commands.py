@@ -155,7 +155,7 @@ def test_catalogue_tells_what_is_declared_and_counted(run: Run, workspace: Path)
     assert "0 to 1000, scale 10" in shown
     assert run("catalogue", "show", "lab.measurements", "--json").document["asset"]["key"] == ["id"]
     profile = run("catalogue", "profile", "registry.patients", "--json").document["profile"]
-    assert profile["rows"] == 1000
+    assert profile["rows"] == 2000
     assert "20" not in run("catalogue", "profile", "lab.measurements").err
     proposals = run("catalogue", "classify", "lab.measurements", "--json").document["proposals"]
     assert [item["role"] for item in proposals] == ["key", "unclassified", "measure"]
@@ -233,6 +233,10 @@ def test_policy_is_set_shown_and_tested(run: Run, workspace: Path) -> None:
     for term in ("mean, variance", "fewest parts", "blinded"):
         assert term in shown
     assert "allowed" in run("policy", "test", "example/job.toml").out
+    Path("ended.toml").write_text(Path(terms).read_text().replace("2035-12-31", "2020-12-31"))
+    assert "they ended on 2020-12-31" in run("policy", "set", "lab.measurements", "ended.toml").out
+    assert run("policy", "test", "example/job.toml").code == 3
+    assert run("policy", "set", "lab.measurements", terms).code == 0
     assert run("policy", "test", "example/job.toml", "--json").document["allowed"] is True
 
 
