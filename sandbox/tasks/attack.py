@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from sandbox.errors import AuditError, UsageError
 from sandbox.model.canonical import digest
 from sandbox.model.certificate import AttackResult, Certificate, CertifiedVerdict, Measurement
 from sandbox.model.evidence import Bundle, payload_digest
+from sandbox.model.payload import open_arrow_file
 from sandbox.tasks.measured import Measured, software
 from sandbox.tasks.methods import method_of
 from sandbox.tasks.outsider import Published, Together, differences, reconstructions
@@ -177,7 +177,7 @@ def _published(bundle: Bundle, payload: bytes) -> Published:
     import pyarrow as pa
 
     try:
-        with pa.ipc.open_file(io.BytesIO(payload)) as reader:
+        with open_arrow_file(payload) as reader:
             table = reader.read_all()
         table.validate(full=True)
     except (pa.ArrowException, OSError):

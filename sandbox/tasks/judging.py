@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 
 from sandbox.gate.cells import CellTable
 from sandbox.gate.release import release
+from sandbox.model.payload import arrow_file
 from sandbox.model.plan import Plan
 from sandbox.model.product import AbsentPart, ProductCard, ReleaseRecord
 from sandbox.tasks.card import product_card
 from sandbox.tasks.measured import Measured
 from sandbox.tasks.methods import method_of
-from sandbox.tasks.payload import arrow_file
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import io
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +12,7 @@ from sandbox.errors import UsageError
 from sandbox.model.certificate import Certificate
 from sandbox.model.decision import Finding
 from sandbox.model.expression import AggregateRef, GroupRef, Literal
+from sandbox.model.payload import open_arrow_file
 from sandbox.model.product import ReleaseNote, WithheldCell
 from sandbox.tasks.casefile import ReleasedProduct
 from sandbox.tasks.quantiles import quantile_rows
@@ -106,9 +106,7 @@ class Product:
 
     def to_arrow(self) -> pa.Table:
         """Return the released rows as a pyarrow.Table."""
-        import pyarrow as pa
-
-        with pa.ipc.open_file(io.BytesIO(self._arrow_file)) as reader:
+        with open_arrow_file(self._arrow_file) as reader:
             return reader.read_all()
 
     def to_pandas(self) -> pd.DataFrame:

@@ -22,11 +22,11 @@ from sandbox.errors import AuditError, UsageError
 from sandbox.model.canonical import canonical, digest
 from sandbox.model.evidence import payload_digest
 from sandbox.model.expression import AggregateRef
+from sandbox.model.payload import arrow_file
 from sandbox.tasks.attack import AttackReport
 from sandbox.tasks.measured import Measured
 from sandbox.tasks.measuring import measure_cells
 from sandbox.tasks.methods import METHODS
-from sandbox.tasks.payload import arrow_file
 from sandbox.tasks.records import Records, ReleaseHistory
 
 BY_BAND = """

@@ -18,9 +18,9 @@ import sandbox
 from sandbox.audit.verify import verify
 from sandbox.embedded import Embedded
 from sandbox.errors import AuditError, Denied, SourceError, UsageError, Withheld
+from sandbox.model.payload import arrow_file
 from sandbox.model.policy import ColumnUses, Policy
 from sandbox.node import provider
-from sandbox.tasks.payload import arrow_file
 from sandbox.tasks.released import desensitising
 from sandbox.tasks.released.desensitising import LocalTable
 

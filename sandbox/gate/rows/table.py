@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 
 from sandbox.errors import UsageError
 from sandbox.model.decision import Finding, Verdict
+from sandbox.model.payload import arrow_file, open_arrow_file
 from sandbox.model.plan import Plan
 from sandbox.model.release import ReleaseSpec, RiskRules
 
@@ -84,7 +84,7 @@ def read_table(data: bytes) -> pa.Table:
     """Return the table of an Arrow file from outside. Raises UsageError unless it is one whole, plain, valid table."""
     found: Any = None
     try:
-        with pa.ipc.open_file(io.BytesIO(data)) as reader:
+        with open_arrow_file(data) as reader:
             plain = all(
                 not pa.types.is_dictionary(field.type) and not pa.types.is_nested(field.type) for field in reader.schema
             )
@@ -95,10 +95,7 @@ def read_table(data: bytes) -> pa.Table:
         found = None
     if found is None:
         raise UsageError("the bytes are no plain Arrow table")
-    sink = io.BytesIO()
-    with pa.ipc.new_file(sink, found.schema) as writer:
-        writer.write_table(found)
     # Bytes that no column shows could carry anything.
-    if sink.getvalue() != data:
+    if arrow_file(found)[0] != data:
         raise UsageError("the bytes hold more than the table's columns")
     return found

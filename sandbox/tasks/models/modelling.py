@@ -16,13 +16,13 @@ from sandbox.learn.tables import model_columns
 from sandbox.model.canonical import canonical
 from sandbox.model.decision import Finding
 from sandbox.model.fit import FitSpec, ModelRecord, Round
+from sandbox.model.payload import arrow_file
 from sandbox.model.plan import Plan
 from sandbox.model.product import AbsentPart, ProductColumn, ReleaseRecord
 from sandbox.tasks.card import card_of, sources_of
 from sandbox.tasks.judging import Judge, Judged
 from sandbox.tasks.methods import method_of
 from sandbox.tasks.models.fitting import overlap_of, spec_of
-from sandbox.tasks.payload import arrow_file
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

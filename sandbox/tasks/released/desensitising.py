@@ -18,13 +18,13 @@ from protocols.primitives.rng import OsRng, SeededRng, permutation
 from sandbox.errors import SourceError
 from sandbox.model.asset import Asset
 from sandbox.model.decision import Finding
+from sandbox.model.payload import arrow_file
 from sandbox.model.plan import Plan
 from sandbox.model.release import KAnonymity, ReleaseSpec
 from sandbox.planning.release import arrow_type, bind, require_promised
 from sandbox.sources import Source
 from sandbox.sources.columns import quoted
 from sandbox.tasks.fragments import LocalResult, require_columns
-from sandbox.tasks.payload import arrow_file
 from sandbox.tasks.released.attacking import attacked
 from sandbox.tasks.released.hierarchies import hierarchy_of
 

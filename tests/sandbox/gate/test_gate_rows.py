@@ -23,9 +23,9 @@ from sandbox.gate.rows.judge import judge_rows
 from sandbox.gate.rows.table import RowTable, read_table
 from sandbox.model.asset import Asset, Column, KeyDomain
 from sandbox.model.expression import Case, ColumnRef
+from sandbox.model.payload import arrow_file
 from sandbox.model.plan import Plan
 from sandbox.planning import plan_release, rules_for
-from sandbox.tasks.payload import arrow_file
 from sandbox.tasks.released.desensitising import released_schema
 from sandbox.tasks.released.rulebook import release_request
 
