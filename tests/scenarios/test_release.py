@@ -112,7 +112,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (rules(name='{ rule = "mask", keep_start = 3 }'), {}, "registry.people.name names people"),
     (rules(id='{ rule = "keep" }'), {}, "registry.people.id names people"),
     (rules(), {"profile": "statistics-controlled"}, "is for statistics"),
-    (rules(), {"k_anonymity": {"suppression_limit": 0.2}}, "above the 0.05"),
+    (rules(), {"k_anonymity": {"suppression_limit": 0.2}}, "not within 0 and the 0.05"),
     (rules(), {"k_anonymity": {"hierarchies": {"weight": {"widths": [5]}}}}, "not named in quasi"),
     (rules(), {"k_anonymity": {"hierarchies": {"age": {"widths": [5], "keep": [1]}}}}, "one of widths"),
 ]
@@ -523,4 +523,4 @@ def test_people_as_they_are_meet_rows_that_a_search_generalised(scratch: Path) -
     assert f"{len(frame)} people match at least one row" in linked.message
     expected = shown.groupby(["age", "town"]).ngroups / len(frame)
     assert linked.risk is not None
-    assert linked.risk.value == pytest.approx(expected, abs=0.01)
+    assert linked.risk.value == pytest.approx(expected, abs=0.03)  # six standard deviations of naming rows at random
