@@ -61,7 +61,7 @@ class Withheld(SandboxError):  # noqa: N818  (the name that interfaces promise)
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         self.findings = findings
-        reasons = "; ".join(finding.message for finding in findings if finding.verdict != "pass")
+        reasons = "; ".join(f"{finding.check}: {finding.message}" for finding in findings if finding.verdict != "pass")
         super().__init__(f"nothing could be released: {reasons}")
 
 

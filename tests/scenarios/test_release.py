@@ -502,8 +502,11 @@ def test_an_auditor_counts_again_and_attacks_with_people(scratch: Path) -> None:
     assert [item.attack for item in attacked.attacks.items][:2] == ["linkage", "homogeneity"]
     assert not any(item.verdict == "FAIL" for item in attacked.attacks.items)
     raw = sandbox.attack(bundle, trust, auxiliary=frame[["age", "town"]], quasi=["age", "town"])
-    assert [item.verdict for item in raw.attacks.items] == ["PASS"]
-    assert f"{len(frame)} people match at least one row" in raw.attacks.items[0].message
+    (linked,) = raw.attacks.items  # six classes: six of 3,000 named rightly, by chance now and then no more than by guessing
+    assert linked.verdict != "FAIL"
+    assert linked.risk is not None
+    assert linked.risk.high < 0.02
+    assert f"{len(frame)} people match at least one row" in linked.message
     with pytest.raises(UsageError, match="'street' is no column of the released table"):
         sandbox.attack(bundle, trust, auxiliary=frame.assign(street=1), quasi=["street"])
 
