@@ -227,19 +227,15 @@ class Records:
             found = connection.scalar(sa.select(SUMS.c.survivors).where(SUMS.c.inputs == inputs))
         return {} if found is None else {inputs: msgspec.json.decode(found, type=tuple[str, ...])}
 
-    def history_head(self, connection: sa.Connection) -> int:
-        """Return the number of the newest release, 0 for none."""
-        return connection.scalar(sa.select(sa.func.coalesce(sa.func.max(RELEASES.c.position), 0))) or 0
-
     def is_newest(self, connection: sa.Connection, history: ReleaseHistory) -> bool:
         """Return whether nothing was released or told since a history was read."""
-        return (self.history_head(connection), _newest_telling(connection)) == (history.head, history.tellings)
+        return (_newest(connection, RELEASES), _newest(connection, TELLINGS)) == (history.head, history.tellings)
 
     def history(self, assets: Iterable[str], *, apart_from: str = "") -> ReleaseHistory:
         """Return every release of any of these assets, and whatever weights of other fits than that task's have told."""
         wanted = set(assets)
         with self._store.transaction() as connection:
-            head, tellings = self.history_head(connection), _newest_telling(connection)
+            head, tellings = _newest(connection, RELEASES), _newest(connection, TELLINGS)
             rows = connection.execute(sa.select(RELEASES.c.product, RELEASES.c.record).order_by(RELEASES.c.position)).all()
             told = connection.execute(sa.select(TELLINGS).order_by(TELLINGS.c.position)).all()
         everything = [(row.product, parse(row.record, ReleaseRecord, what="a stored release")) for row in rows]
@@ -273,8 +269,9 @@ class Records:
         )
 
 
-def _newest_telling(connection: sa.Connection) -> int:
-    return connection.scalar(sa.select(sa.func.coalesce(sa.func.max(TELLINGS.c.position), 0))) or 0
+def _newest(connection: sa.Connection, table: sa.Table) -> int:
+    """Return the number of a table's newest row, 0 for none."""
+    return connection.scalar(sa.select(sa.func.coalesce(sa.func.max(table.c.position), 0))) or 0
 
 
 def _assets_of(record: ReleaseRecord) -> frozenset[str]:

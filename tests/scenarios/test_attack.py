@@ -86,9 +86,11 @@ def flattering(plan: Any, table: Any, card: Any) -> Measured:
     )
 
 
+HISTORY = Records.history
+
+
 def nothing(records: Records, assets: Any, *, apart_from: str) -> ReleaseHistory:
-    with records._store.transaction() as connection:
-        return ReleaseHistory(head=records.history_head(connection), tellings=0, records=(), products=())
+    return dataclasses.replace(HISTORY(records, assets, apart_from=apart_from), records=(), products=())
 
 
 def test_an_honest_certificate_is_found_again(world: World) -> None:
